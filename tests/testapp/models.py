@@ -1,0 +1,1 @@
+"""Models with the quirks that the tests need. There are no migrations: tables come from syncdb."""
