@@ -1,0 +1,124 @@
+"""The settings, read live: one dict, `CACHEPATTERNS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from .exceptions import PolicyError
+from .keys import KeySpace
+from .policy import CachePolicy, merged
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+DEFAULTS: dict[str, Any] = {
+    "CACHE": "default",
+    "BUFFER_CACHE": "default",
+    "KEY_PREFIX": "cp",
+    "TENANT": None,
+    "ENABLED": True,
+    "POLICIES": {},
+    # Seconds. A page should fall back to the database well before a person notices.
+    "TIMEOUT": 0.25,
+    # Seconds until the mark of a transaction that crashed lapses.
+    "MARK_TTL": 60,
+}
+
+
+class Config:
+    """One reading of the settings. `memo` is where upper layers keep what follows from it."""
+
+    __slots__ = ("_seen", "_space", "caches", "memo", "raw", "tenant", "values")
+
+    def __init__(self, raw: Mapping[str, Any], caches: Any) -> None:
+        self.raw = raw
+        self.caches = caches
+        self._seen = dict(raw)
+        self.values = {**DEFAULTS, **raw}
+        self.memo: dict[Any, Any] = {}
+        self.tenant: Callable[[], str | None] | None = _callable(self.values["TENANT"])
+        self._space = KeySpace(self.values["KEY_PREFIX"])
+
+    def is_current(self, raw: Any, caches: Any) -> bool:
+        """Whether the settings still say what they said (a dict changed in place counts)."""
+        return raw is self.raw and caches is self.caches and raw == self._seen
+
+    @property
+    def enabled(self) -> bool:
+        """Whether reads may be served from the cache."""
+        return bool(self.values["ENABLED"])
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that one command may take."""
+        return float(self.values["TIMEOUT"])
+
+    @property
+    def mark_ttl(self) -> int:
+        """Milliseconds until the mark of a crashed transaction lapses."""
+        return int(self.values["MARK_TTL"] * 1000)
+
+    def key_space(self) -> KeySpace:
+        """The key space of the current tenant."""
+        if self.tenant is None:
+            return self._space
+        return KeySpace(self.values["KEY_PREFIX"], self.tenant())
+
+
+_NOTHING: dict[str, Any] = {}
+_config = Config(_NOTHING, None)
+
+
+def config() -> Config:
+    """The settings as they are now."""
+    global _config
+    raw = getattr(settings, "CACHEPATTERNS", _NOTHING)
+    caches = settings.CACHES
+    current = _config
+    if not current.is_current(raw, caches):
+        current = _config = Config(raw, caches)
+    return current
+
+
+def policy_of(model: type[Model]) -> CachePolicy:
+    """The policy of a model: its class's, with the settings' laid over it.
+
+    Raises `PolicyError` where it is wrong, with the fault and the remedy.
+    """
+    current = config()
+    memo_key = ("policy", model)
+    policy: CachePolicy | None = current.memo.get(memo_key)
+    if policy is None:
+        policy = unchecked_policy_of(model)
+        for problem in policy.problems():
+            raise PolicyError(f"{model._meta.label}: {problem.message} {problem.hint}")
+        current.memo[memo_key] = policy
+    return policy
+
+
+def unchecked_policy_of(model: type[Model]) -> CachePolicy:
+    """The same, wrong or not: what the system checks look at."""
+    declared = getattr(model, "cache_policy", None)
+    policy = declared if isinstance(declared, CachePolicy) else CachePolicy()
+    policies = config().values["POLICIES"]
+    by_lower = {name.lower(): changes for name, changes in policies.items()}
+    meta = model._meta.concrete_model._meta if model._meta.concrete_model else model._meta
+    names = ("*", f"{meta.app_label}.*".lower(), meta.label_lower)
+    return merged(policy, [by_lower[name] for name in names if name in by_lower])
+
+
+def _callable(path: Any) -> Callable[[], str | None] | None:
+    if path is None or callable(path):
+        return path
+    try:
+        return import_string(path)  # type: ignore[no-any-return]
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            f"CACHEPATTERNS['TENANT'] is {path!r}, which cannot be imported ({error}). "
+            "Give the dotted path of a callable that returns the tenant's name."
+        ) from error

@@ -1,0 +1,22 @@
+"""Every error that the library raises by itself."""
+
+from __future__ import annotations
+
+
+class CachePatternsError(Exception):
+    """Base of the library's run-time errors."""
+
+
+class StoreUnavailable(CachePatternsError):
+    """The cache server could not be reached, timed out, or refused the command.
+
+    Callers inside the library answer it with the database; nobody outside sees it.
+    """
+
+
+class CodecError(CachePatternsError):
+    """A value cannot be carried without changing it, or a payload cannot be read back."""
+
+
+class PolicyError(CachePatternsError, ValueError):
+    """A policy or a setting is wrong; the message names the fault and the remedy."""

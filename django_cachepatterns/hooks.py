@@ -1,0 +1,52 @@
+"""Plain callables that are told what the protocol does.
+
+A hook is a callable in a tuple: no hook costs a look at an empty tuple. It is called with one
+frozen details object, in the thread that does the work, and what it raises reaches the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Rows or values were loaded and are about to be offered to the cache.
+
+    `keys` are those that a lease is held on; `publish` says whether a fill will be tried.
+    """
+
+    keys: tuple[bytes, ...]
+    publish: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A write is over (committed, rolled back, or failed) and its marks are about to go."""
+
+    keys: tuple[bytes, ...]
+
+
+before_fill: tuple[Callable[[Loaded], Any], ...] = ()
+before_end_write: tuple[Callable[[Written], Any], ...] = ()
+
+
+@contextmanager
+def listening(
+    *,
+    before_fill: Callable[[Loaded], Any] | None = None,
+    before_end_write: Callable[[Written], Any] | None = None,
+) -> Iterator[None]:
+    """Hooks for the length of a block, in this process."""
+    chosen = {"before_fill": before_fill, "before_end_write": before_end_write}
+    added = {name: hook for name, hook in chosen.items() if hook is not None}
+    for name, hook in added.items():
+        globals()[name] = (*globals()[name], hook)
+    try:
+        yield
+    finally:
+        for name, hook in added.items():
+            globals()[name] = tuple(each for each in globals()[name] if each is not hook)

@@ -1,0 +1,1 @@
+"""What ends an entry's life besides its ttl."""

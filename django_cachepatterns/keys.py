@@ -1,0 +1,89 @@
+"""The names of cache keys.
+
+Keys read like `cp:shop.product:42`, `cp:shop.product:slug=shoe`, and
+`tenant:acme:cp:shop.product:42` where there is a tenant. A part that is long or holds anything
+but plain characters is hashed whole, never cut, so that two names never share a key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.@+-]{1,80}\Z")
+
+
+def part(text: str) -> str:
+    """`text` where it is short and plain, else `#` and a 160-bit BLAKE2b hash of it."""
+    if _PLAIN.match(text):
+        return text
+    return "#" + hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
+
+
+def value_text(value: Any) -> str:
+    """One text for each value of a column, the same for all values that the database calls equal.
+
+    Raises `TypeError` for a type that has no such text.
+    """
+    kind = type(value)
+    if kind is int or kind is str or kind is UUID:
+        return str(value)
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Decimal):
+        return format(value.normalize() + 0, "f") if value.is_finite() else str(value)
+    if isinstance(value, datetime):
+        return (value.astimezone(UTC) if value.tzinfo else value).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).hex()
+    raise TypeError(f"no stable text for a {kind.__name__}")
+
+
+class KeySpace:
+    """All keys of one prefix and tenant.
+
+    Args:
+        prefix: the setting `KEY_PREFIX`.
+        tenant: what the `TENANT` callable returned, or `None`.
+    """
+
+    __slots__ = ("root",)
+
+    def __init__(self, prefix: str, tenant: str | None = None) -> None:
+        self.root = prefix if tenant is None else f"tenant:{part(str(tenant))}:{prefix}"
+
+    def family(self, label: str, alias: str = "default") -> bytes:
+        """What all keys of a model start with, separator included: `cp:shop.product:`."""
+        where = "" if alias == "default" else f"@{part(alias)}"
+        return f"{self.root}:{label}{where}:".encode()
+
+
+def row(family: bytes, pk: Any) -> bytes:
+    """The key of one row. Raises `TypeError` where the pk has no stable text."""
+    if type(pk) is int:
+        return family + b"%d" % pk
+    return family + part(value_text(pk)).encode()
+
+
+def lookup(family: bytes, names: Iterable[str], values: Iterable[Any]) -> bytes:
+    """The key of a lookup: `cp:shop.product:slug=shoe`, `...:category=7&sku=a-1`."""
+    pairs = (
+        f"{name}={part(value_text(value))}" for name, value in zip(names, values, strict=True)
+    )
+    return family + "&".join(pairs).encode()
+
+
+def absences(family: bytes) -> bytes:
+    """The key of the tag that every negative entry of a family depends on."""
+    return family + b"~absences"

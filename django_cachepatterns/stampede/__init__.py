@@ -1,0 +1,1 @@
+"""Defences against many loads of one missing entry."""

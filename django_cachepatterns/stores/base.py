@@ -1,0 +1,85 @@
+"""The store contract: what the entry protocol asks of a cache server."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class Store(ABC):
+    """Where entries live.
+
+    Keys and entries are bytes (see `entry`), times are milliseconds. Every method raises
+    `StoreUnavailable` where the server cannot be reached in time or refuses. A third party's store
+    is tested by `django_cachepatterns.testing.contract`.
+    """
+
+    supports_leases: ClassVar[bool] = False
+    """Whether a fill can be made conditional on the lease: without it, nothing is cached."""
+    supports_marks: ClassVar[bool] = False
+    """Whether a write in progress can be marked."""
+
+    @property
+    @abstractmethod
+    def epoch(self) -> bytes:
+        """Eight bytes that change when another server answers (restart, failover)."""
+
+    @abstractmethod
+    def get(self, key: bytes) -> bytes | None:
+        """The entry, `None` where there is none, empty where it is not a string."""
+
+    @abstractmethod
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The entries of several keys in one round trip."""
+
+    @abstractmethod
+    def lease(
+        self, keys: Sequence[bytes], lease: bytes, ttl: int, tag: tuple[bytes, bytes] | None = None
+    ) -> tuple[list[bytes | None], bytes | None]:
+        """Take leases on keys that have no entry, and read a tag, in one round trip.
+
+        Args:
+            keys: the keys.
+            lease: the lease entry, the same for all keys.
+            ttl: lifetime of the leases.
+            tag: a tag's key, and the tag entry to create where there is none.
+
+        Returns:
+            For each key `None` where the lease was taken, else the entry that stands there;
+            and the tag's entry.
+        """
+
+    @abstractmethod
+    def lease_over(self, keys: Sequence[bytes], seen: Sequence[bytes], lease: bytes, ttl: int) -> (
+        list[bytes | None]
+    ):
+        """Take leases in the place of entries that are of no use, if they still stand.
+
+        Returns, for each key, `None` where the lease was taken, else what stands there.
+        """
+
+    @abstractmethod
+    def fill(
+        self, keys: Sequence[bytes], lease: bytes, entries: Sequence[bytes], ttls: Sequence[int]
+    ) -> list[bool]:
+        """Store entries, each only where the lease still stands."""
+
+    @abstractmethod
+    def release(self, keys: Sequence[bytes], lease: bytes) -> None:
+        """Give leases up where they still stand."""
+
+    @abstractmethod
+    def begin_write(self, keys: Sequence[bytes], writer: bytes, ttl: int) -> None:
+        """Mark entries as being written by a transaction, until it ends or `ttl` has passed."""
+
+    @abstractmethod
+    def end_write(self, keys: Sequence[bytes], writer: bytes) -> int:
+        """Take a transaction out of its marks; the last one out deletes the entry.
+
+        Returns the number of keys in which the mark was lost; those are deleted, too.
+        """
+
+    @abstractmethod
+    def drop(self, keys: Sequence[bytes]) -> int:
+        """Delete entries and leases, but no marks. Returns how many there were."""

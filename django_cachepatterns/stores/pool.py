@@ -1,0 +1,68 @@
+"""A connection pool made by django-redis, with the patience that a cache deserves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import caches
+from django.core.cache.backends.base import InvalidCacheBackendError
+from redis.backoff import NoBackoff
+from redis.connection import ConnectionPool
+from redis.retry import Retry
+
+from ..exceptions import PolicyError
+
+
+def make_pool(alias: str, timeout: float) -> ConnectionPool:
+    """A pool of its own to the server of a cache alias.
+
+    It goes through django-redis' connection factory, so that its URL, password, Sentinel and TLS
+    options hold. Its waits are `timeout` seconds and it never retries: redis-py's own defaults
+    would hold a page for a minute while the server is away.
+
+    Raises `PolicyError` where the alias is not one that the protocol can run on.
+    """
+    client = _client_of(alias)
+    location = settings.CACHES[alias].get("LOCATION") or ""
+    urls = location.split(",") if isinstance(location, str) else list(location)
+    factory = client.connection_factory
+    pool = factory.get_connection_pool(factory.make_connection_params(urls[0]))
+    kwargs = pool.connection_kwargs
+    for name in ("retry_on_error", "retry_on_timeout"):
+        kwargs.pop(name, None)
+    kwargs.update(
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=False,
+    )
+    # Each thread keeps one connection; a limit would only turn threads away from the cache.
+    pool.max_connections = 2**31
+    return pool  # type: ignore[no-any-return]
+
+
+def _client_of(alias: str) -> Any:
+    from django_redis.cache import RedisCache
+    from django_redis.client import ShardClient
+    from django_redis.client.default import DefaultClient
+
+    try:
+        backend = caches[alias]
+    except InvalidCacheBackendError as error:
+        raise PolicyError(
+            f"CACHEPATTERNS['CACHE'] is {alias!r}, which is not in CACHES. "
+            f"Use one of: {', '.join(settings.CACHES)}."
+        ) from error
+    if not isinstance(backend, RedisCache):
+        raise PolicyError(
+            f"Cache {alias!r} is a {type(backend).__name__}, which cannot hold leases and marks. "
+            "Point CACHEPATTERNS['CACHE'] at a django_redis.cache.RedisCache."
+        )
+    client = backend.client
+    if isinstance(client, ShardClient) or not isinstance(client, DefaultClient):
+        raise PolicyError(
+            f"Cache {alias!r} uses {type(client).__name__}, which spreads keys over servers by "
+            "itself. Use django_redis' DefaultClient or SentinelClient."
+        )
+    return client

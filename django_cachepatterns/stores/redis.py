@@ -1,0 +1,219 @@
+"""The store on Redis or Valkey, 7.0 and later."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from redis.connection import ConnectionPool
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from ..exceptions import StoreUnavailable
+from .base import Store
+from .channel import Channel
+from .scripts import Script, script
+
+CHUNK = 1000
+"""Keys in one script call: few enough not to hold the server up, many enough to be few calls."""
+
+SEEN = 64
+"""Bytes of a useless entry that are sent to recognise it: header, and one version or so."""
+
+
+class _Channels(threading.local):
+    """The channel of each thread."""
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self.channel = channel = Channel(pool)
+        # The thread's end takes this namespace with it, and hands the connection back.
+        weakref.finalize(_Anchor.on(self), Channel.close, channel).atexit = False
+
+
+class _Anchor:
+    __slots__ = ("__weakref__",)
+
+    @classmethod
+    def on(cls, namespace: _Channels) -> _Anchor:
+        anchor = cls()
+        namespace.__dict__["anchor"] = anchor
+        return anchor
+
+
+class RedisStore(Store):
+    """Entries on one Redis or Valkey server.
+
+    Args:
+        pool: a redis-py pool with short timeouts and no retries, see `make_pool`.
+    """
+
+    supports_leases = True
+    supports_marks = True
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+        self._channels = _Channels(pool)
+        _stores.add(self)
+
+    @property
+    def channel(self) -> Channel:
+        """This thread's connection: what the hit path reads through."""
+        return self._channels.channel
+
+    @property
+    def epoch(self) -> bytes:
+        return self._channels.channel.epoch
+
+    def get(self, key: bytes) -> bytes | None:
+        try:
+            data: bytes | None = self._channels.channel.call(
+                b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key)
+            )
+        except ResponseError as error:
+            return _entry_of(error)
+        except RedisError as error:
+            raise _unavailable(error) from error
+        return data
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        if not keys:
+            return []
+        replies: list[bytes | None] = self._call(_pack((b"MGET", *keys)))
+        return replies
+
+    def lease(
+        self, keys: Sequence[bytes], lease: bytes, ttl: int, tag: tuple[bytes, bytes] | None = None
+    ) -> tuple[list[bytes | None], bytes | None]:
+        px = b"%d" % ttl
+        commands = [_pack((b"SET", key, lease, b"NX", b"PX", px, b"GET")) for key in keys]
+        if tag is not None:
+            commands.append(_pack((b"SET", *tag, b"NX", b"PX", b"86400000", b"GET")))
+        found = [_entry_of(reply) for reply in self._call_many(commands)]
+        current = (found.pop() or tag[1]) if tag is not None else None
+        # A lease of one's own: the command was sent again on a new connection.
+        return [None if data == lease else data for data in found], current
+
+    def lease_over(
+        self, keys: Sequence[bytes], seen: Sequence[bytes], lease: bytes, ttl: int
+    ) -> list[bytes | None]:
+        over = script("lease_over")
+        found = self._scripts(
+            over,
+            [
+                ([key], [old[:SEEN], lease, b"%d" % ttl])
+                for key, old in zip(keys, seen, strict=True)
+            ],
+        )
+        return [None if data == lease else _entry_of(data) for data in found]
+
+    def fill(
+        self, keys: Sequence[bytes], lease: bytes, entries: Sequence[bytes], ttls: Sequence[int]
+    ) -> list[bool]:
+        arguments = [lease]
+        for data, ttl in zip(entries, ttls, strict=True):
+            arguments += (data, b"%d" % ttl)
+        return [reply == 1 for reply in self._script(script("fill"), keys, arguments)]
+
+    def release(self, keys: Sequence[bytes], lease: bytes) -> None:
+        self._script(script("release"), keys, [lease])
+
+    def begin_write(self, keys: Sequence[bytes], writer: bytes, ttl: int) -> None:
+        self._chunked("begin_write", keys, [writer, b"%d" % ttl])
+
+    def end_write(self, keys: Sequence[bytes], writer: bytes) -> int:
+        return self._chunked("end_write", keys, [writer])
+
+    def drop(self, keys: Sequence[bytes]) -> int:
+        return self._chunked("drop", keys, [])
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.disconnect()
+
+    def _chunked(self, name: str, keys: Sequence[bytes], arguments: Sequence[bytes]) -> int:
+        chunks = [keys[at : at + CHUNK] for at in range(0, len(keys), CHUNK)]
+        calls = [(chunk, arguments) for chunk in chunks]
+        return sum(self._scripts(script(name), calls))
+
+    def _scripts(
+        self, each: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[bytes]]]
+    ) -> list[Any]:
+        """Run one script several times in one round trip."""
+        if len(calls) == 1:
+            return [self._script(each, *calls[0])]
+        if not calls:
+            return []
+        replies = self._call_many([_pack_script(b"EVALSHA", each.sha, *call) for call in calls])
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            replies = self._call_many([_pack_script(b"EVAL", each.source, *call) for call in calls])
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise _unavailable(reply) from reply
+        return replies
+
+    def _script(self, each: Script, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+        try:
+            return self._channels.channel.call(
+                _pack_script(b"EVALSHA", each.sha, keys, arguments)
+            )
+        except NoScriptError:
+            return self._call(_pack_script(b"EVAL", each.source, keys, arguments))
+        except RedisError as error:
+            raise _unavailable(error) from error
+
+    def _call(self, packed: bytes) -> Any:
+        try:
+            return self._channels.channel.call(packed)
+        except RedisError as error:
+            raise _unavailable(error) from error
+
+    def _call_many(self, commands: Sequence[bytes]) -> list[Any]:
+        if not commands:
+            return []
+        try:
+            return self._channels.channel.call_many(b"".join(commands), len(commands))
+        except RedisError as error:
+            raise _unavailable(error) from error
+
+    def _forget_connections(self) -> None:
+        """A forked child must not talk on its parent's sockets."""
+        self._channels = _Channels(self._pool)
+
+
+_stores: weakref.WeakSet[RedisStore] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for store in list(_stores):
+        store._forget_connections()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _pack(arguments: Iterable[bytes]) -> bytes:
+    """A command in the server's protocol. hiredis packs one command at a time, as a tuple of
+    chunks; a pipeline in one buffer is one system call."""
+    parts = list(arguments)
+    return b"*%d\r\n" % len(parts) + b"".join([b"$%d\r\n%b\r\n" % (len(p), p) for p in parts])
+
+
+def _pack_script(
+    command: bytes, body: bytes, keys: Sequence[bytes], arguments: Sequence[bytes]
+) -> bytes:
+    return _pack((command, body, b"%d" % len(keys), *keys, *arguments))
+
+
+def _entry_of(reply: Any) -> bytes | None:
+    """A reply as an entry: what is not a string at all reads as an empty one."""
+    if isinstance(reply, ResponseError):
+        if str(reply).startswith("WRONGTYPE"):
+            return b""
+        raise _unavailable(reply) from reply
+    return reply  # type: ignore[no-any-return]
+
+
+def _unavailable(error: RedisError) -> StoreUnavailable:
+    return StoreUnavailable(f"{type(error).__name__}: {error}")

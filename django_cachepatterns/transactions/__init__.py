@@ -1,0 +1,11 @@
+"""Marks that follow the database's transactions.
+
+Begin write runs before the statement that writes, or at the latest before the commit; end write
+runs after commit, rollback and savepoint rollback.
+"""
+
+from __future__ import annotations
+
+from .log import WriteLog, Window, open_writes, write_log, writing, wrote
+
+__all__ = ["Window", "WriteLog", "open_writes", "write_log", "writing", "wrote"]

@@ -1,0 +1,61 @@
+"""The two steps of a write, told to the store. The write goes on whatever the cache answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from .. import conf, hooks, metrics
+from ..exceptions import PolicyError, StoreUnavailable
+from ..stores import Store, store_of
+
+logger = logging.getLogger("django_cachepatterns")
+
+
+def begin(keys: Sequence[bytes], writer: bytes) -> None:
+    """Mark entries."""
+    _deliver("begin", keys, lambda store: store.begin_write(keys, writer, conf.config().mark_ttl))
+
+
+def end(keys: Sequence[bytes], writer: bytes) -> None:
+    """Take the marks away."""
+    for hook in hooks.before_end_write:
+        hook(hooks.Written(tuple(keys)))
+    _deliver("end", keys, lambda store: _count_lost(keys, store.end_write(keys, writer)))
+
+
+def drop(keys: Sequence[bytes]) -> None:
+    """Delete entries."""
+    _deliver("undo", keys, lambda store: store.drop(keys))
+
+
+def _deliver(step: str, keys: Sequence[bytes], command: Callable[[Store], object]) -> None:
+    try:
+        command(store_of(conf.config()))
+    except (StoreUnavailable, PolicyError) as error:
+        metrics.count("", "error")
+        logger.error(
+            "Could not %s the write of %d cache entries (%s): %s. They may be stale until they "
+            "expire.",
+            step,
+            len(keys),
+            _named(keys),
+            error,
+        )
+
+
+def _count_lost(keys: Sequence[bytes], lost: int) -> None:
+    if lost:
+        metrics.count("", "lost_mark", lost)
+        logger.warning(
+            "%d of %d marks were gone when their transaction ended (evicted, flushed, or held "
+            "longer than MARK_TTL); the entries were deleted: %s",
+            lost,
+            len(keys),
+            _named(keys),
+        )
+
+
+def _named(keys: Sequence[bytes]) -> str:
+    shown = ", ".join(key.decode() for key in keys[:5])
+    return shown if len(keys) <= 5 else f"{shown}, ..."

@@ -1,0 +1,337 @@
+"""The write log of a database connection: which entries it has marked, and until when.
+
+Django tells when a transaction commits, but not when it is rolled back. What it does do, on every
+kind of rollback, is drop the `on_commit` callbacks that were registered inside. So the callback
+registered here is an object that only Django refers to: when it is called, the transaction has
+committed; when it is dropped without a call, it was rolled back. Either way the write is over.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .. import entry
+from . import delivery, state
+
+Keys = Callable[[], Iterable[bytes]]
+
+_READS = ("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK", "SHOW ", "EXPLAIN", "DECLARE", "FETCH ")
+
+
+class _OpenWrites(threading.local):
+    """How many connections of this thread have marks: one glance for the hit path."""
+
+    count = 0
+
+
+open_writes = _OpenWrites()
+
+
+class Level:
+    """Marks that end together: those of one savepoint level, or of one autocommit statement."""
+
+    __slots__ = ("callback", "keys", "savepoints")
+
+    def __init__(self, savepoints: tuple[str | None, ...] | None) -> None:
+        self.savepoints = savepoints
+        self.keys: list[bytes] = []
+        self.callback: weakref.ref[_End] | None = None
+
+
+class Window:
+    """A write that was announced: its keys are marked right before the statement.
+
+    `keys` is called then, and not when the write is announced, so that what a field or a later
+    signal receiver puts into the instance is in.
+    """
+
+    __slots__ = ("keys", "level", "owner")
+
+    def __init__(self, keys: Keys, owner: Any = None) -> None:
+        self.keys = keys
+        self.owner = weakref.ref(owner) if owner is not None else None
+        self.level: Level | None = None
+
+    def is_of(self, owner: Any) -> bool:
+        """Whether this is the window of an instance."""
+        return self.owner is not None and self.owner() is owner
+
+    def abandoned(self) -> bool:
+        """Whether the instance that was being written is gone: its save failed half-way."""
+        return self.owner is not None and self.owner() is None
+
+
+class WriteLog:
+    """What one database connection is writing.
+
+    Args:
+        connection: Django's connection wrapper.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = weakref.ref(connection)
+        self._writer = entry.new_token()
+        self._marked: dict[bytes, Level] = {}
+        self._levels: list[Level] = []
+        self._windows: list[Window] = []
+        self._queue: list[bytes] = []
+        self.pid = os.getpid()
+        # At the front: `connection.execute_wrapper()` takes the last one off when its block ends.
+        connection.execute_wrappers.insert(0, _Watch(self))
+
+    def wrote(self, key: bytes) -> bool:
+        """Whether this connection has a write under way to an entry."""
+        return key in self._marked
+
+    def open(self, keys: Keys, owner: Any = None) -> Window:
+        """Announce a write. `close()` the window when it is done."""
+        window = Window(keys, owner)
+        self._windows.append(window)
+        return window
+
+    def window_of(self, owner: Any) -> Window | None:
+        """The innermost window of an instance."""
+        return next((each for each in reversed(self._windows) if each.is_of(owner)), None)
+
+    def close(self, window: Window) -> None:
+        """The announced write is done. In autocommit that ends it, else the transaction does."""
+        if window in self._windows:
+            self._windows.remove(window)
+        if window.level is not None:
+            self._end([window.level])
+
+    def queue(self, keys: Iterable[bytes]) -> None:
+        """Have keys marked before the next writing statement of this transaction.
+
+        For many small announcements (a cascade's rows): they become one round trip.
+        """
+        self._queue += keys
+
+    def flush(self) -> None:
+        """Mark what was announced and queued, in one round trip."""
+        fresh: list[bytes] = []
+        for window in list(self._windows):
+            if window.abandoned():
+                self.close(window)
+            else:
+                fresh += self._add(window.keys(), window)
+        if self._queue:
+            queued, self._queue = self._queue, []
+            fresh += self._add(queued, None)
+        if fresh:
+            delivery.begin(fresh, self._writer)
+
+    def begin(self, keys: Iterable[bytes]) -> None:
+        """Mark entries now, for the rest of the transaction."""
+        fresh = self._add(keys, None)
+        if fresh:
+            delivery.begin(fresh, self._writer)
+
+    def finish(self) -> None:
+        """End every write: the transaction is over."""
+        self._queue.clear()
+        self._end([level for level in self._levels if level.savepoints is not None])
+
+    def lift(self) -> None:
+        """End what autocommit statements have marked: a statement failed.
+
+        Windows stay announced, because whoever opened them may go on and write after all.
+        """
+        self._end_known([level for level in self._levels if level.savepoints is None])
+
+    def leave_to_lapse(self) -> None:
+        """Forget what autocommit statements have marked: nobody knows whether they ran."""
+        self._forget([level for level in self._levels if level.savepoints is None])
+
+    def settle(self) -> bool:
+        """In a `TestCase`, whose transaction never commits, end what a block left marked."""
+        connection = self._connection()
+        if connection is None or not state.in_testcase(connection):
+            return False
+        if state.in_transaction(connection) or not self._marked:
+            return False
+        self.finish()
+        return True
+
+    def has_announcements(self) -> bool:
+        """Whether a writing statement must wait for marks."""
+        return bool(self._windows or self._queue)
+
+    def _add(self, keys: Iterable[bytes], window: Window | None) -> list[bytes]:
+        fresh = [key for key in dict.fromkeys(keys) if key not in self._marked]
+        if not fresh:
+            return []
+        level = self._level(window)
+        if not self._marked:
+            open_writes.count += 1
+        level.keys += fresh
+        self._marked.update(dict.fromkeys(fresh, level))
+        return fresh
+
+    def _level(self, window: Window | None) -> Level:
+        connection = self._connection()
+        assert connection is not None
+        if not state.in_transaction(connection):
+            if window is not None and window.level is not None:
+                return window.level
+            level = Level(None)
+            if window is not None:
+                window.level = level
+            self._levels.append(level)
+            return level
+        savepoints = tuple(connection.savepoint_ids)
+        for level in self._levels:
+            if level.savepoints == savepoints:
+                return level
+        level = Level(savepoints)
+        self._levels.append(level)
+        self._watch(connection, level)
+        return level
+
+    def _watch(self, connection: BaseDatabaseWrapper, level: Level) -> None:
+        callback = _End(self)
+        level.callback = weakref.ref(callback, lambda _: self._dropped(level))
+        # Not `transaction.on_commit()`: under manual transaction management that refuses, while
+        # the list itself works there, too.
+        connection.run_on_commit.append((set(connection.savepoint_ids), callback, True))
+
+    def _dropped(self, level: Level) -> None:
+        if os.getpid() != self.pid:
+            return  # A forked child has a copy of the list; the transaction is its parent's.
+        self._end_known([level])
+
+    def _end_known(self, levels: list[Level]) -> None:
+        connection = self._connection()
+        if connection is not None and state.outcome_unknown(connection):
+            self._forget(levels)  # The marks lapse by themselves.
+        else:
+            self._end(levels)
+
+    def _end(self, levels: list[Level]) -> None:
+        keys = [key for level in levels for key in level.keys]
+        writer = self._writer
+        self._forget(levels)
+        if keys:
+            delivery.end(keys, writer)
+            _undo_with_testcase(self._connection(), keys)
+
+    def _forget(self, levels: list[Level]) -> None:
+        before = bool(self._marked)
+        for level in levels:
+            for key in level.keys:
+                self._marked.pop(key, None)
+            level.keys = []
+        ended = set(map(id, levels))
+        self._levels = [level for level in self._levels if id(level) not in ended]
+        for window in self._windows:
+            if window.level is not None and id(window.level) in ended:
+                window.level = None
+        if before and not self._marked:
+            open_writes.count -= 1
+            self._writer = entry.new_token()
+
+
+class _End:
+    """The `on_commit` callback of one level."""
+
+    __slots__ = ("__weakref__", "log")
+
+    def __init__(self, log: WriteLog) -> None:
+        self.log = weakref.ref(log)
+
+    def __call__(self) -> None:
+        log = self.log()
+        if log is not None:
+            log.finish()
+
+
+class _Undo:
+    """A callback that is never called: its being dropped says that a test was rolled back."""
+
+    __slots__ = ("__weakref__",)
+
+    def __call__(self) -> None: ...
+
+
+class _Watch:
+    """An execute wrapper: what was announced is marked before a statement can write it."""
+
+    __slots__ = ("log",)
+
+    def __init__(self, log: WriteLog) -> None:
+        self.log = log
+
+    def __call__(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+        log = self.log
+        if not log.has_announcements() or _only_reads(sql):
+            return execute(sql, params, many, context)
+        log.flush()
+        try:
+            return execute(sql, params, many, context)
+        except DatabaseError:
+            log.lift()
+            raise
+        except BaseException:
+            # A signal's exception, say: the server may still be at it.
+            log.leave_to_lapse()
+            raise
+
+
+_logs: weakref.WeakKeyDictionary[BaseDatabaseWrapper, WriteLog] = weakref.WeakKeyDictionary()
+
+
+def write_log(alias: str) -> WriteLog:
+    """The write log of this thread's connection to a database."""
+    connection = connections[alias]
+    log = _logs.get(connection)
+    if log is None or log.pid != os.getpid():
+        log = _logs[connection] = WriteLog(connection)
+    return log
+
+
+def wrote(alias: str, key: bytes) -> bool:
+    """Whether this thread has a write under way to an entry."""
+    if not open_writes.count:
+        return False
+    log = _logs.get(connections[alias])
+    return log is not None and log.wrote(key)
+
+
+@contextmanager
+def writing(alias: str, keys: Keys) -> Iterator[WriteLog]:
+    """Announce a write for the length of a block, or of the transaction that it is in."""
+    log = write_log(alias)
+    window = log.open(keys)
+    try:
+        yield log
+    finally:
+        log.close(window)
+
+
+_undone: set[weakref.ref[_Undo]] = set()
+
+
+def _undo_with_testcase(connection: BaseDatabaseWrapper | None, keys: list[bytes]) -> None:
+    """In a `TestCase`, entries of rows that it wrote must go when it rolls them back."""
+    if connection is None or not state.in_testcase(connection):
+        return
+
+    def dropped(reference: weakref.ref[_Undo]) -> None:
+        _undone.discard(reference)
+        delivery.drop(keys)
+
+    callback = _Undo()
+    _undone.add(weakref.ref(callback, dropped))
+    connection.run_on_commit.append((set(connection.savepoint_ids), callback, True))
+
+
+def _only_reads(sql: Any) -> bool:
+    return isinstance(sql, str) and sql.lstrip(" (\n\t")[:9].upper().startswith(_READS)
