@@ -6,11 +6,11 @@ from .figures import Figures
 from .load import Load
 
 NOTES = """\
-reads/s         {readers} processes, get() by primary key or ({by_slug:.0%}) slug, popular products often
+reads/s         {readers} processes: get() by key or ({by_slug:.0%}) slug, popular products often
 SQL statements  executed by those reads; the cache is empty when its round begins
 hit rate        answered by the cache, as the library counts it
-stale reads     older than a direct read of the committed value just before; {check:.0%} of reads are
-                checked so, and are left out of the lines above (but for the hit rate)
+stale reads     older than a direct read of the committed value just before; {check:.0%} of reads
+                are checked so, and left out of the lines above (but for the hit rate)
 stampede loads  loads of a row while another process was loading the same row
 writes          committed + rolled back: update(F()), save() and bulk updates at a given pace,
                 by {writers} processes"""
