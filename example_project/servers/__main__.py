@@ -26,16 +26,13 @@ def main() -> int:
 @contextlib.contextmanager
 def _signals_passed_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """Leave it to the command when to stop; Ctrl-C reaches it by itself, through the terminal."""
-    handlers = {
-        signal.SIGINT: signal.SIG_IGN,
-        signal.SIGTERM: lambda *_: process.terminate(),
-    }
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    terminate = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGTERM, terminate)
 
 
 def _parser() -> argparse.ArgumentParser:
