@@ -9,6 +9,10 @@ ARGS ?=
 # make demo SECONDS=5 ARGS="--readers 4"
 SECONDS ?= 10
 
+# tox does not see these by itself: pyenv's own commands run the selected versions only.
+PYENV_ROOT ?= $(HOME)/.pyenv
+PYENV_PYTHONS := $(wildcard $(PYENV_ROOT)/versions/3.1[1-9].*/bin/python)
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint format types bench wheel clean
 
@@ -22,7 +26,7 @@ test: $(VENV)/.test ## Run the tests on real PostgreSQL and Valkey servers
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-all: $(VENV)/.dev ## Run the tests on every Python and Django there is, lint, types, wheel
-	$(BIN)/python -m tox $(ARGS)
+	$(BIN)/python -m tox $(if $(PYENV_PYTHONS),--discover $(PYENV_PYTHONS)) $(ARGS)
 
 lint: $(VENV)/.dev ## Look for mistakes, and check the formatting
 	$(BIN)/ruff check .
