@@ -71,7 +71,6 @@ class Config:
 
 
 _NOTHING: dict[str, Any] = {}
-_config = Config(_NOTHING, None)
 
 
 def config() -> Config:
@@ -122,3 +121,6 @@ def _callable(path: Any) -> Callable[[], str | None] | None:
             f"CACHEPATTERNS['TENANT'] is {path!r}, which cannot be imported ({error}). "
             "Give the dotted path of a callable that returns the tenant's name."
         ) from error
+
+
+_config = Config(_NOTHING, None)

@@ -53,12 +53,14 @@ class _Life:
 _lock = threading.Lock()
 _running: dict[int, Tally] = {}
 _finished: Counter[tuple[str, str]] = Counter()
-_thread = _Thread()
 
 
 def _finish(ident: int) -> None:
     with _lock:
         _finished.update(_running.pop(ident, {}))
+
+
+_thread = _Thread()
 
 
 def count(family: str, outcome: str, by: int = 1) -> None:

@@ -92,7 +92,7 @@ class Reader(Generic[Key, Value]):
         try:
             found = self.store.get_many([self.source.entry_key(key) for key in asked])
         except StoreUnavailable as error:
-            return self._without_cache(asked, error)
+            return self.without_cache(asked, error)
         return self.resume(asked, found)
 
     def resume(self, asked: Sequence[Key], found: Sequence[bytes | None]) -> dict[Key, Value]:
@@ -102,7 +102,7 @@ class Reader(Generic[Key, Value]):
             self._read(asked, found, values)
         except StoreUnavailable as error:
             rest = [key for key in asked if key not in values]
-            values.update(self._without_cache(rest, error))
+            values.update(self.without_cache(rest, error))
         return {key: value for key, value in values.items() if value is not _ABSENT}
 
     def _read(
@@ -321,7 +321,8 @@ class Reader(Generic[Key, Value]):
         except StoreUnavailable as error:
             self._failed(error)
 
-    def _without_cache(self, asked: Sequence[Key], error: StoreUnavailable) -> dict[Key, Value]:
+    def without_cache(self, asked: Sequence[Key], error: StoreUnavailable) -> dict[Key, Value]:
+        """The values of keys from the database, because the store failed."""
         if not asked:
             return {}
         self._failed(error)

@@ -305,6 +305,14 @@ def wrote(alias: str, key: bytes) -> bool:
     return log is not None and log.wrote(key)
 
 
+def settle(alias: str) -> bool:
+    """In a `TestCase`, end what a block left marked: its commit never comes. See `WriteLog`."""
+    if not open_writes.count:
+        return False
+    log = _logs.get(connections[alias])
+    return log is not None and log.settle()
+
+
 @contextmanager
 def writing(alias: str, keys: Keys) -> Iterator[WriteLog]:
     """Announce a write for the length of a block, or of the transaction that it is in."""

@@ -1,7 +1,23 @@
+from __future__ import annotations
+
+from typing import Any
+
 from django.apps import AppConfig
+from django.db import connections
+from django.db.models.signals import pre_migrate
 
 
 class TestAppConfig(AppConfig):
     name = "tests.testapp"
     label = "testapp"
-    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        pre_migrate.connect(_create_extensions, sender=self)
+
+
+def _create_extensions(using: str, **kwargs: Any) -> None:
+    """The tables come from syncdb, which knows no extensions."""
+    if connections[using].vendor == "postgresql":
+        with connections[using].cursor() as cursor:
+            cursor.execute("CREATE EXTENSION IF NOT EXISTS hstore")
+            cursor.execute("CREATE EXTENSION IF NOT EXISTS citext")

@@ -1,1 +1,213 @@
-"""Models with the quirks that the tests need. There are no migrations: tables come from syncdb."""
+"""Models for the tests: each has one thing that caching could get wrong."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib.postgres.fields import (
+    ArrayField,
+    BigIntegerRangeField,
+    DateRangeField,
+    DateTimeRangeField,
+    DecimalRangeField,
+    HStoreField,
+    IntegerRangeField,
+)
+from django.db import models
+
+from django_cachepatterns import CachePolicy
+from django_cachepatterns.managers import CachedManager
+from django_cachepatterns.models import CachedModel
+from django_cachepatterns.querysets import CachedQuerySet
+
+
+class Shelf(CachedModel):
+    name = models.CharField(max_length=40)
+
+
+class Item(CachedModel):
+    """The plain one: a row with a lookup, a foreign key and a counter."""
+
+    name = models.CharField(max_length=40)
+    slug = models.SlugField(unique=True)
+    shelf = models.ForeignKey(Shelf, null=True, on_delete=models.SET_NULL, related_name="items")
+    place = models.IntegerField(default=0)
+    stock = models.BigIntegerField(default=0)
+
+    cache_policy = CachePolicy(ttl=600, lookups=["slug", ("shelf", "place")])
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["shelf", "place"], name="place_on_shelf"),)
+
+
+class Label(CachedModel):
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="labels")
+    text = models.CharField(max_length=40)
+
+
+class Detail(CachedModel):
+    """A one-to-one as primary key, and one by a unique column."""
+
+    item = models.OneToOneField(Item, on_delete=models.CASCADE, primary_key=True)
+    weight = models.IntegerField(default=0)
+
+
+class ByName(CachedModel):
+    """A foreign key to a unique column that is not the primary key."""
+
+    item = models.ForeignKey(Item, to_field="slug", on_delete=models.CASCADE)
+
+
+class Tagging(CachedModel):
+    item = models.ForeignKey("Basket", on_delete=models.CASCADE)
+    thing = models.ForeignKey(Item, on_delete=models.CASCADE)
+    note = models.CharField(max_length=20, default="")
+
+
+class Basket(models.Model):
+    """Not cached itself; its many-to-many goes through rows that are."""
+
+    things = models.ManyToManyField(Item, through=Tagging)
+
+
+class Place(CachedModel):
+    name = models.CharField(max_length=40, unique=True)
+
+    cache_policy = CachePolicy(lookups=["name"])
+
+
+class Cafe(Place):
+    seats = models.IntegerField(default=0)
+
+
+class Building(models.Model):
+    """A parent that is not cached, of a child that is."""
+
+    city = models.CharField(max_length=40)
+
+
+class School(Building):
+    pupils = models.IntegerField(default=0)
+
+    objects = CachedManager()
+
+
+class ItemProxy(Item):
+    class Meta:
+        proxy = True
+
+    def shout(self) -> str:
+        return self.name.upper()
+
+
+class UuidRow(CachedModel):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    n = models.IntegerField(default=0)
+
+
+class TextRow(CachedModel):
+    code = models.CharField(primary_key=True, max_length=200)
+    n = models.IntegerField(default=0)
+
+
+class LiveQuerySet(CachedQuerySet[Any]):
+    def expensive(self) -> LiveQuerySet:
+        return self.filter(n__gt=100)
+
+
+class LiveManager(CachedManager.from_queryset(LiveQuerySet)):  # type: ignore[misc]
+    def get_queryset(self) -> LiveQuerySet:
+        return super().get_queryset().filter(hidden=False)
+
+
+class Filtered(CachedModel):
+    """A default manager that hides rows."""
+
+    n = models.IntegerField(default=0)
+    hidden = models.BooleanField(default=False)
+
+    objects = LiveManager()
+    everything = CachedManager.from_queryset(LiveQuerySet)()
+
+
+class TtlOnly(CachedModel):
+    n = models.IntegerField(default=0)
+
+    cache_policy = CachePolicy(ttl=600, invalidation="ttl")
+
+
+class Readable(CachedModel):
+    n = models.DecimalField(max_digits=8, decimal_places=2)
+    at = models.DateTimeField(null=True)
+
+    cache_policy = CachePolicy(codec="json")
+
+
+class Commas(models.TextField):
+    """A list of words in a text column: a field with `from_db_value`."""
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
+        return None if value is None else value.split(",")
+
+    def to_python(self, value: Any) -> Any:
+        return value.split(",") if isinstance(value, str) else value
+
+    def get_prep_value(self, value: Any) -> Any:
+        return ",".join(value) if isinstance(value, list) else value
+
+
+class Point(models.Field):
+    """A field with a column type of its own."""
+
+    def db_type(self, connection: Any) -> str:
+        return "point"
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
+        return None if value is None else tuple(map(float, value.strip("()").split(",")))
+
+    def get_prep_value(self, value: Any) -> Any:
+        return None if value is None else "({},{})".format(*value)
+
+
+class Everything(CachedModel):
+    """A column of every kind, all of them nullable."""
+
+    small = models.SmallIntegerField(null=True)
+    integer = models.IntegerField(null=True)
+    big = models.BigIntegerField(null=True)
+    positive = models.PositiveIntegerField(null=True)
+    decimal = models.DecimalField(max_digits=30, decimal_places=10, null=True)
+    floating = models.FloatField(null=True)
+    boolean = models.BooleanField(null=True)
+    char = models.CharField(max_length=100, null=True)
+    text = models.TextField(null=True)
+    email = models.EmailField(null=True)
+    url = models.URLField(null=True)
+    date = models.DateField(null=True)
+    time = models.TimeField(null=True)
+    at = models.DateTimeField(null=True)
+    duration = models.DurationField(null=True)
+    uuid = models.UUIDField(null=True)
+    json = models.JSONField(null=True)
+    binary = models.BinaryField(null=True)
+    ip = models.GenericIPAddressField(null=True)
+    file = models.FileField(null=True)
+    image_path = models.FilePathField(null=True)
+    ints = ArrayField(models.IntegerField(null=True), null=True)
+    grid = ArrayField(ArrayField(models.DecimalField(max_digits=9, decimal_places=3)), null=True)
+    moments = ArrayField(models.DateTimeField(), null=True)
+    int_range = IntegerRangeField(null=True)
+    big_range = BigIntegerRangeField(null=True)
+    decimal_range = DecimalRangeField(null=True)
+    date_range = DateRangeField(null=True)
+    moment_range = DateTimeRangeField(null=True)
+    hstore = HStoreField(null=True)
+    commas = Commas(null=True)
+    point = Point(null=True)
+    doubled = models.GeneratedField(
+        expression=models.F("integer") * 2,
+        output_field=models.BigIntegerField(),
+        db_persist=True,
+        null=True,
+    )

@@ -1,0 +1,72 @@
+"""Event-based invalidation: Django's signals, as the two steps of a write."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+from typing import Any
+
+from django.db import router
+from django.db.models import Model, signals
+
+from ..transactions import write_log
+from . import registry, touched
+
+
+def connect(model: type[Model]) -> None:
+    """Listen to the writes of one model.
+
+    Each model by itself and never all: a listener to every model would cost every project its
+    fast deletes.
+    """
+    for signal, receiver in (
+        (signals.pre_save, before_save),
+        (signals.post_save, after_save),
+        (signals.pre_delete, before_delete),
+    ):
+        uid = f"django_cachepatterns.{receiver.__name__}"
+        signal.connect(receiver, sender=model, weak=False, dispatch_uid=uid)
+
+
+def before_save(
+    sender: type[Model],
+    instance: Model,
+    using: str,
+    update_fields: Collection[str] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Announce the write; it is marked right before its statement."""
+    write_log(using).open(partial(touched.by_save, instance, using, update_fields), instance)
+
+
+def after_save(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
+    """The statement has run: in autocommit that was the commit."""
+    abandon(instance, using)
+
+
+def before_delete(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
+    """Queue the row: a cascade announces all its rows before its first statement."""
+    write_log(using).queue(touched.by_delete(instance, using))
+
+
+def abandon(instance: Model, using: str | None) -> None:
+    """Take an announcement back, and in autocommit end the write."""
+    log = write_log(using or router.db_for_write(type(instance), instance=instance))
+    window = log.window_of(instance)
+    if window is not None:
+        log.close(window)
+
+
+def connect_all() -> None:
+    """Listen to every model whose writes touch an entry. Called when the apps are ready."""
+    for model in list(registry.written_models()):
+        connect(model)
+
+
+def prepared(sender: type[Model], **kwargs: Any) -> None:
+    """A model was made after the apps were ready, such as a migration's of the same name."""
+    if sender._meta.abstract:
+        return
+    registry.add(sender)
+    if registry.targets_of(sender):
+        connect(sender)

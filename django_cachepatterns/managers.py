@@ -1,0 +1,48 @@
+"""The manager that reads rows through the cache."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeVar
+
+from django.db.models import Manager, Model
+
+from .orm.rows import rows_of
+from .querysets import CachedQuerySet
+
+M = TypeVar("M", bound=Model)
+
+_Base = Manager.from_queryset(CachedQuerySet, "_Base")
+
+
+class CachedManager(_Base[M]):  # type: ignore[misc,valid-type]
+    """Reads by primary key or lookup are read-through; every write invalidates.
+
+    Combine it with a project's own queryset by `CachedManager.from_queryset(...)`. A
+    `get_queryset()` that filters is respected: reads through it go to the database.
+    """
+
+    def get(self, *args: Any, **kwargs: Any) -> M:
+        """As Django's. On a hit no query is built, let alone run."""
+        if len(kwargs) == 1 and not args and self._is_plain():
+            rows = rows_of(self.model)
+            if rows is not None:
+                ((name, value),) = kwargs.items()
+                instance = rows.get_by(name, value)
+                if instance is not None:
+                    return instance  # type: ignore[return-value]
+        return self.get_queryset().get(*args, **kwargs)  # type: ignore[no-any-return]
+
+    def _is_plain(self) -> bool:
+        """Whether this manager is all rows, as they are routed."""
+        return self._db is None and not self._hints and _is_plain_class(type(self))
+
+
+@cache
+def _is_plain_class(kind: type[CachedManager[Any]]) -> bool:
+    """Whether nothing between `get()` and the rows was overridden."""
+    queryset = kind._queryset_class
+    return kind.get_queryset is Manager.get_queryset and all(
+        getattr(queryset, name) is getattr(CachedQuerySet, name)
+        for name in ("__init__", "get", "filter", "_filter_or_exclude", "_fetch_all", "_is_plain")
+    )

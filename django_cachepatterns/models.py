@@ -1,0 +1,53 @@
+"""The model mixin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django.db import models
+
+from .invalidation import events
+from .managers import CachedManager
+from .policy import CachePolicy
+from .querysets import CachedQuerySet
+
+
+class CachedModel(models.Model):
+    """A model whose reads are read-through and whose writes invalidate.
+
+    `cache_policy` says how; without one the defaults of `CachePolicy` hold.
+    """
+
+    cache_policy: ClassVar[CachePolicy] = CachePolicy()
+
+    objects: ClassVar[CachedManager[Any]] = CachedManager()
+
+    class Meta:
+        abstract = True
+
+    def save_base(self, *args: Any, **kwargs: Any) -> None:
+        """As Django's. A save that fails before its statement takes its announcement back."""
+        try:
+            super().save_base(*args, **kwargs)
+        except BaseException:
+            events.abandon(self, kwargs.get("using"))
+            raise
+
+    save_base.alters_data = True  # type: ignore[attr-defined]
+
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: models.QuerySet[Any] | None = None,
+    ) -> None:
+        """As Django's: from the database, never from the cache."""
+        if from_queryset is None:
+            manager = type(self)._base_manager.db_manager(using, hints={"instance": self})
+            from_queryset = manager.get_queryset()
+        elif using is not None:
+            from_queryset = from_queryset.using(using)
+        if isinstance(from_queryset, CachedQuerySet):
+            from_queryset = from_queryset.nocache()
+        super().refresh_from_db(using=None, fields=fields, from_queryset=from_queryset)

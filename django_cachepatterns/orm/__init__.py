@@ -1,0 +1,1 @@
+"""Rows of models as entries: what the querysets read through."""

@@ -1,0 +1,61 @@
+"""Column values straight from the database, and whether others may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BooleanField, Model, QuerySet
+from django.db.models.expressions import RawSQL
+
+from ..transactions.state import in_testcase
+
+_READ_COMMITTED = "current_setting('transaction_isolation') = 'read committed'"
+_NOTHING_WRITTEN = "pg_current_xact_id_if_assigned() IS NULL"
+_PUBLISH = "cachepatterns_publish"
+
+
+def load_rows(
+    model: type[Model], alias: str, filters: dict[str, Any]
+) -> tuple[list[Sequence[Any]], bool]:
+    """The unconverted rows that match, in one query, and whether they may be published.
+
+    Rows must not be published that were read from the snapshot of a REPEATABLE READ or
+    SERIALIZABLE transaction, which may be old, or in one that has written anything, which may
+    be its own. On PostgreSQL the same query asks for both.
+    """
+    # Not the model's own manager: that may be filtered, and this must see every row.
+    queryset = QuerySet(model, using=alias).filter(**filters).order_by()
+    connection = connections[alias]
+    question = _question(connection)
+    if isinstance(question, str):
+        queryset = queryset.annotate(**{_PUBLISH: RawSQL(question, (), BooleanField())})
+    compiler = queryset.query.get_compiler(using=alias)
+    rows = list(chain.from_iterable(compiler.execute_sql(chunked_fetch=False)))
+    if isinstance(question, bool):
+        return rows, question
+    return [row[:-1] for row in rows], all(row[-1] for row in rows) and bool(rows)
+
+
+def reads_a_snapshot(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the settings say that a transaction reads one snapshot all along."""
+    level = connection.settings_dict["OPTIONS"].get("isolation_level")
+    return level is not None and connection.vendor == "postgresql" and int(level) >= 3
+
+
+def _question(connection: BaseDatabaseWrapper) -> str | bool:
+    """Whether rows may be published, as SQL where only the database knows."""
+    if not connection.in_atomic_block and (
+        connection.autocommit if connection.connection else connection.settings_dict["AUTOCOMMIT"]
+    ):
+        return True
+    testing = in_testcase(connection)
+    if connection.vendor == "postgresql":
+        # A TestCase's transaction has written its fixtures; nobody else reads the cache then.
+        return _READ_COMMITTED if testing else f"{_READ_COMMITTED} AND {_NOTHING_WRITTEN}"
+    if connection.vendor == "mysql" and not testing:
+        return getattr(connection, "isolation_level", None) == "read committed"
+    return testing

@@ -1,0 +1,291 @@
+"""The cached rows of one model: `get` by primary key, one or many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import connections, router
+from django.db.models import AutoField, Field, IntegerField, Model
+
+from .. import conf, entry, keys, metrics
+from ..exceptions import CodecError, PolicyError, StoreUnavailable
+from ..keys import KeySpace
+from ..policy import CachePolicy
+from ..read_through import Loaded, Reader, is_mark
+from ..stores import RedisStore, store_of
+from ..transactions import open_writes, settle, wrote
+from .columns import compares_exactly
+from .loading import load_rows, reads_a_snapshot
+from .lookups import Lookup
+from .shape import RowShape
+
+_MISSING: Any = object()
+
+Row = Sequence[Any]
+
+
+class Untranslatable(Exception):
+    """The database calls values equal that have different keys: this read is not cacheable."""
+
+
+class CachedRows:
+    """Reads of one model's rows, in one database, for one tenant.
+
+    Args:
+        model: the model, or a proxy of it; instances are made of it.
+        policy: the model's policy.
+        store: where entries live.
+        space: the tenant's keys.
+        alias: the database that is written, and so the one that entries come from.
+        seen_as: what instances say they came from: the alias that reads are routed to.
+    """
+
+    def __init__(
+        self,
+        model: type[Model],
+        policy: CachePolicy,
+        store: RedisStore,
+        space: KeySpace,
+        alias: str,
+        seen_as: str,
+    ) -> None:
+        concrete = model._meta.concrete_model or model
+        connection = connections[alias]
+        self.model, self.policy, self.store = model, policy, store
+        self.alias, self.seen_as = alias, seen_as
+        self.name = concrete._meta.label_lower
+        self.family = space.family(self.name, alias)
+        self.shape = RowShape(model, alias, policy.codec)
+        self.fingerprint = self.shape.fingerprint
+        pk: Field[Any, Any] = model._meta.pk  # type: ignore[assignment]
+        self.pk = pk
+        self.tag = keys.absences(self.family) if compares_exactly(pk, connection) else None
+        self._pk_at = self.shape.attnames.index(pk.attname)
+        self._plain_pk = _plain_type(pk)
+        self._snapshots = reads_a_snapshot(connection)
+        self._reader: Reader[Any, Row] = Reader(self, store)
+        self._hit = (self.name, "hit")
+        self.lookups = {lookup.attnames: lookup for lookup in self._make_lookups(connection)}
+        self._lookup_by_name = {
+            name: lookup
+            for lookup in self.lookups.values()
+            if len(lookup.fields) == 1
+            for name in (lookup.fields[0].name, lookup.fields[0].attname)
+        }
+        self._pk_names = frozenset(
+            name + suffix for name in ("pk", pk.name, pk.attname) for suffix in ("", "__exact")
+        )
+
+    # What the manager asks, before any query is built
+
+    def get_by(self, name: str, value: Any) -> Model | None:
+        """The instance of `get(name=value)`, or `None` where that is not a plain cacheable read.
+
+        Raises the model's `DoesNotExist`.
+        """
+        if name in self._pk_names:
+            if type(value) is not self._plain_pk:
+                return None
+            return self._found(self.get(value))
+        lookup = self._lookup_by_name.get(name)
+        if lookup is None or type(value) is not lookup.plain_type:
+            return None
+        return self.get_by_lookup(lookup, (value,))
+
+    def get(self, pk: Any) -> Model | None | type[Untranslatable]:
+        """The row of a primary key, `None` where there is none: the hit path."""
+        key = self.family + b"%d" % pk if type(pk) is int else keys.row(self.family, pk)
+        if self._must_bypass(key):
+            return Untranslatable
+        store = self.store
+        try:
+            data = store.get(key)
+        except StoreUnavailable as error:
+            return self._one(pk, self._reader.without_cache([pk], error))
+        if data is not None and data.startswith(self.shape.head(store.epoch)):
+            try:
+                row = self.shape.decode(entry.payload_of(data))
+            except CodecError:
+                pass
+            else:
+                tally = metrics.tally()
+                tally[self._hit] = tally.get(self._hit, 0) + 1
+                return self.shape.instance(row, self.seen_as)
+        if data is not None and is_mark(data) and settle(self.alias):
+            data = None
+        try:
+            return self._one(pk, self._reader.resume([pk], [data]))
+        except Untranslatable:
+            return Untranslatable
+
+    def get_many(self, pks: Iterable[Any]) -> dict[Any, Model] | None:
+        """Instances by primary key, in one round trip; `None` where it is not cacheable."""
+        asked = list(dict.fromkeys(pks))
+        try:
+            names = [keys.row(self.family, pk) for pk in asked]
+        except TypeError:
+            return None
+        if self._must_bypass(*names):
+            return None
+        try:
+            rows = self._reader.read(asked)
+        except Untranslatable:
+            return None
+        make, alias = self.shape.instance, self.seen_as
+        return {pk: make(row, alias) for pk, row in rows.items()}
+
+    def get_by_lookup(self, lookup: Lookup, values: tuple[Any, ...]) -> Model | None:
+        """The row that a lookup's values lead to; `None` where it is not cacheable.
+
+        Raises the model's `DoesNotExist`.
+        """
+        if self._bypasses_transaction():
+            return None
+        try:
+            remembered = lookup.remembered(values)
+            if remembered is not None:
+                instance = self.get(remembered)
+                if isinstance(instance, Model) and lookup.leads_to(instance, values):
+                    return instance
+                if instance is Untranslatable:
+                    return None
+            found = lookup.resolve(values)
+        except TypeError:
+            return None
+        if found.uncacheable:
+            return None
+        if found.pk is None:
+            raise self._does_not_exist()
+        instance = self.get(found.pk)
+        if isinstance(instance, Model) and lookup.leads_to(instance, values):
+            return instance
+        # The pointer was right a moment ago: the row has moved, or is equal but not the same.
+        lookup.forget(values)
+        return None
+
+    def key_of(self, value: Any) -> Any:
+        """A value as given to `pk=`, as the primary key that entries are asked for by."""
+        return self.pk.get_prep_value(value)
+
+    # The source of the rows, see `read_through.Source`
+
+    def entry_key(self, asked: Any) -> bytes:
+        return keys.row(self.family, asked)
+
+    def may_fill(self, asked: Any) -> bool:
+        return not wrote(self.alias, keys.row(self.family, asked))
+
+    def load(self, asked: Sequence[Any]) -> Loaded:
+        filters = {"pk": asked[0]} if len(asked) == 1 else {"pk__in": asked}
+        rows, publish = load_rows(self.model, self.alias, filters)
+        by_key = {self.entry_key(pk): pk for pk in asked}
+        values = {}
+        for row in rows:
+            pk = self.key_of(self.shape.value(row, self._pk_at))
+            key = keys.row(self.family, pk)
+            if key not in by_key:
+                raise Untranslatable
+            values[by_key[key]] = row
+        return Loaded(values, publish)
+
+    def encode(self, value: Row) -> bytes:
+        return self.shape.encode(value)
+
+    def decode(self, payload: bytes) -> Row:
+        return self.shape.decode(payload)
+
+    # ---
+
+    def _must_bypass(self, *names: bytes) -> bool:
+        if self._snapshots and connections[self.alias].in_atomic_block:
+            metrics.count(self.name, "bypass")
+            return True
+        if open_writes.count and any(wrote(self.alias, key) for key in names):
+            if settle(self.alias):
+                return False
+            metrics.count(self.name, "bypass")
+            return True
+        return False
+
+    def _bypasses_transaction(self) -> bool:
+        return self._must_bypass()
+
+    def _one(self, pk: Any, rows: Mapping[Any, Row]) -> Model | None:
+        row = rows.get(pk)
+        return None if row is None else self.shape.instance(row, self.seen_as)
+
+    def _found(self, instance: Model | None | type[Untranslatable]) -> Model | None:
+        if instance is None:
+            raise self._does_not_exist()
+        return None if instance is Untranslatable else instance  # type: ignore[return-value]
+
+    def _does_not_exist(self) -> Exception:
+        return self.model.DoesNotExist(  # type: ignore[no-any-return,attr-defined]
+            f"{self.model._meta.object_name} matching query does not exist."
+        )
+
+    def _make_lookups(self, connection: Any) -> Iterable[Lookup]:
+        for names in self.policy.lookups:
+            yield Lookup(self, names, connection)
+
+
+def rows_of(model: type[Model], hints: Mapping[str, Any] | None = None) -> CachedRows | None:
+    """The cached rows of a model for this tenant and routing; `None` where reads go past them."""
+    config = conf.config()
+    if config.tenant is None and not hints and not router.routers:
+        rows = config.memo.get(model, _MISSING)
+        if rows is _MISSING:
+            rows = config.memo[model] = _make(model, config, "default", "default")
+        return rows  # type: ignore[no-any-return]
+    hints = hints or {}
+    written, read = router.db_for_write(model, **hints), router.db_for_read(model, **hints)
+    key = (model, config.key_space().root, written, read)
+    rows = config.memo.get(key, _MISSING)
+    if rows is _MISSING:
+        if len(config.memo) > _MEMO_LIMIT:
+            config.memo.clear()
+        rows = config.memo[key] = _make(model, config, written, read)
+    return rows  # type: ignore[no-any-return]
+
+
+_MEMO_LIMIT = 10_000
+"""Tenants come from requests; what is kept for each must not grow without end."""
+
+
+def _make(model: type[Model], config: conf.Config, alias: str, seen_as: str) -> CachedRows | None:
+    if not config.enabled or not is_cacheable(model):
+        return None
+    policy = conf.policy_of(model)
+    if policy.pattern == "cache_aside":
+        return None
+    try:
+        store = store_of(config)
+    except PolicyError:
+        return None  # A system check says so.
+    return CachedRows(model, policy, store, config.key_space(), alias, seen_as)
+
+
+def is_cacheable(model: type[Model]) -> bool:
+    """Whether rows of this model can be entries: one primary key column."""
+    meta = model._meta
+    return not (
+        meta.abstract
+        or meta.swapped
+        or getattr(meta, "is_composite_pk", False)
+        or not meta.managed
+        and meta.pk is None
+    )
+
+
+def _plain_type(pk: Field[Any, Any]) -> type[Any] | None:
+    """The type of a key that needs no preparation; `None` where every value does."""
+    while pk.remote_field is not None:
+        pk = pk.target_field
+    prepare = type(pk).get_prep_value
+    if prepare is IntegerField.get_prep_value or prepare is AutoField.get_prep_value:
+        return int
+    if type(pk).__module__ != "django.db.models.fields":
+        return None
+    return {"UUIDField": UUID, "CharField": str, "SlugField": str}.get(type(pk).__name__)

@@ -1,0 +1,180 @@
+"""Queryset writes that send no signals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connections, transaction
+from django.db.models import Model, Q, QuerySet
+from django.db.models.sql import UpdateQuery
+
+from ..invalidation import touched
+from ..invalidation.registry import targets_of
+from ..transactions import WriteLog, write_log, writing
+
+
+def update(
+    queryset: QuerySet[Any], plain: Callable[..., int], values: dict[str, Any]
+) -> int:
+    """Run an `update()` and mark the rows that it changed before they are committed."""
+    query = queryset.query
+    if not targets_of(queryset.model) or query.is_sliced or query.combinator or query.distinct_fields:
+        return plain(**values)
+    queryset._for_write = True  # type: ignore[attr-defined]
+    alias = queryset.db
+    with transaction.atomic(using=alias, savepoint=False):
+        log = write_log(alias)
+        prepared = _prepared_update(queryset, values, alias)
+        if prepared is not None:
+            count = _update_returning(queryset, prepared, alias, log)
+            queryset._result_cache = None
+            return count
+        return _update_locked(queryset, values, alias, log)
+
+
+def bulk_create(
+    queryset: QuerySet[Any],
+    plain: Callable[..., list[Any]],
+    objs: list[Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+) -> list[Any]:
+    """Run a `bulk_create()`: absences are forgotten, and rows that it updated are marked."""
+    model = queryset.model
+    if not objs or not targets_of(model):
+        return plain(objs, *args, **kwargs)
+    queryset._for_write = True  # type: ignore[attr-defined]
+    alias = queryset.db
+    inserted = lambda: touched.by_insert(model, alias)  # noqa: E731
+    if not kwargs.get("update_conflicts") and (len(args) < 3 or not args[2]):
+        with writing(alias, inserted):
+            return plain(objs, *args, **kwargs)
+    with transaction.atomic(using=alias, savepoint=False), writing(alias, inserted) as log:
+        created = plain(objs, *args, **kwargs)
+        pks = [obj.pk for obj in created if obj.pk is not None]
+        pks += _pks_by_unique_values(model, [obj for obj in created if obj.pk is None], alias)
+        log.begin(touched.by_keys(model, pks, alias))
+        return created
+
+
+def raw_delete(queryset: QuerySet[Any], plain: Callable[..., int], using: str) -> int:
+    """Run a delete that sends no signals, with its rows marked."""
+    if not targets_of(queryset.model):
+        return plain(using)
+    with transaction.atomic(using=using, savepoint=False):
+        pks = _lock(queryset, using)
+        write_log(using).begin(touched.by_keys(queryset.model, pks, using))
+        return plain(using)
+
+
+def _prepared_update(
+    queryset: QuerySet[Any], values: dict[str, Any], alias: str
+) -> UpdateQuery | None:
+    """The update's query, where one statement can tell which rows it changed; else `None`."""
+    if not _can_return(alias):
+        return None
+    query: UpdateQuery = queryset.query.chain(UpdateQuery)
+    query.add_update_values(values)
+    # Annotations are part of the values by now; an order means nothing to these databases.
+    query.clear_select_clause()
+    query.clear_ordering(force=True)
+    pk = queryset.model._meta.pk
+    if query.related_updates or any(field is pk for field, _, _ in query.values):
+        return None
+    return query
+
+
+def _update_returning(
+    queryset: QuerySet[Any], query: UpdateQuery, alias: str, log: WriteLog
+) -> int:
+    """`UPDATE ... RETURNING`: the rows are learned from the statement itself."""
+    model = queryset.model
+    meta = model._meta
+    changed = {field.attname for field, _, _ in query.values}
+    fields: list[Any] = [meta.pk]
+    if changed & touched.lookup_columns(model):
+        fields += [meta.get_field(name) for name in sorted(touched.lookup_columns(model))]
+    compiler = query.get_compiler(alias)
+    try:
+        sql, params = compiler.as_sql()
+    except EmptyResultSet:
+        return 0
+    if not sql:
+        return 0
+    quote = connections[alias].ops.quote_name
+    table = quote(query.base_table)
+    returned = ", ".join(f"{table}.{quote(field.column)}" for field in fields)
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"{sql} RETURNING {returned}", params)
+        rows: Iterable[Any] = cursor.fetchall()
+    converters = compiler.get_converters([field.get_col(meta.db_table) for field in fields])
+    rows = list(compiler.apply_converters(rows, converters) if converters else rows)
+    keys = list(touched.by_keys(model, [row[0] for row in rows], alias))
+    if len(fields) > 1:
+        names = [field.attname for field in fields]
+        for row in rows:
+            values = dict(zip(names, row, strict=True)).__getitem__
+            keys += touched.by_lookup_values(model, values, alias, changed)
+    log.begin(keys)
+    return len(rows)
+
+
+def _update_locked(
+    queryset: QuerySet[Any], values: dict[str, Any], alias: str, log: WriteLog
+) -> int:
+    """Lock the rows, mark them, then change just those."""
+    model = queryset.model
+    pks = _lock(queryset, alias)
+    log.begin(touched.by_keys(model, pks, alias))
+    meta = model._meta
+    changed = {meta.get_field(meta.pk.name if name == "pk" else name).attname for name in values}  # type: ignore[union-attr]
+    if changed & {*touched.lookup_columns(model), meta.pk.attname}:  # type: ignore[union-attr]
+        log.begin(touched.by_insert(model, alias))
+    restricted = queryset._chain().filter(pk__in=pks)  # type: ignore[attr-defined]
+    count = QuerySet.update(restricted, **values)
+    queryset._result_cache = None
+    return count
+
+
+def _lock(queryset: QuerySet[Any], alias: str) -> list[Any]:
+    """The primary keys that a query matches, locked where the database can."""
+    matching = queryset._chain().order_by()  # type: ignore[attr-defined]
+    matching.query.select_for_update = False
+    rows = QuerySet(queryset.model, using=alias).filter(pk__in=matching.values("pk"))
+    features = connections[alias].features
+    if features.has_select_for_update:
+        rows = rows.select_for_update(of=("self",) if features.has_select_for_update_of else ())
+    return list(rows.order_by("pk").values_list("pk", flat=True))
+
+
+def _can_return(alias: str) -> bool:
+    connection = connections[alias]
+    if connection.vendor == "postgresql":
+        return True
+    return connection.vendor == "sqlite" and connection.features.can_return_columns_from_insert
+
+
+def _pks_by_unique_values(model: type[Model], objs: Sequence[Any], alias: str) -> list[Any]:
+    """The rows that objects without a key may have updated, by every unique value they have."""
+    if not objs:
+        return []
+    meta = model._meta
+    groups = [(field.attname,) for field in meta.concrete_fields if field.unique]
+    groups += [
+        tuple(meta.get_field(name).attname for name in constraint.fields)
+        for constraint in meta.total_unique_constraints
+    ]
+    groups += [
+        tuple(meta.get_field(name).attname for name in names) for names in meta.unique_together
+    ]
+    matches = Q()
+    for obj in objs:
+        for group in groups:
+            values = {name: getattr(obj, name) for name in group}
+            if None not in values.values():
+                matches |= Q(**values)
+    if not matches:
+        return []
+    return list(QuerySet(model, using=alias).filter(matches).values_list("pk", flat=True))

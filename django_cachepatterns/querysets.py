@@ -1,0 +1,168 @@
+"""The queryset that reads rows through the cache, and tells it of every write.
+
+Only reads that pin whole rows are served from the cache; all others are Django's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any, TypeVar
+
+from django.db.models import Model, QuerySet
+from django.db.models.query import ModelIterable
+
+from .orm import writes
+from .orm.ordering import sorter
+from .orm.peers import adopt
+from .orm.pinned import Pinned, asks_for_whole_rows, pinned
+from .orm.rows import CachedRows, Untranslatable, rows_of
+
+M = TypeVar("M", bound=Model)
+
+
+class CachedQuerySet(QuerySet[M]):
+    """A queryset whose reads by primary key or lookup are read-through.
+
+    Combine it with a project's own: `class ProductQuerySet(CachedQuerySet): ...` and
+    `objects = CachedManager.from_queryset(ProductQuerySet)()`.
+    """
+
+    reads_through = True
+    _nocache = False
+
+    def nocache(self) -> CachedQuerySet[M]:
+        """The same query, read from the database."""
+        clone = self._chain()  # type: ignore[attr-defined]
+        clone._nocache = True
+        return clone  # type: ignore[no-any-return]
+
+    # Reads
+
+    def _fetch_all(self) -> None:
+        if self._result_cache is None:
+            found = self._read_through()
+            if found is not None:
+                self._result_cache = found
+        super()._fetch_all()  # type: ignore[misc]
+
+    def first(self) -> M | None:
+        """As Django's; a hit where the query pins one row."""
+        pins = self._pins()
+        if pins is not None and pins.keys is None:
+            found = self._instances(pins)
+            if found is not None:
+                return self._finished(found)[0] if found else None
+        return super().first()
+
+    def in_bulk(
+        self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
+    ) -> dict[Any, M]:
+        """As Django's; by primary key it is one round trip to the cache."""
+        if id_list is not None and field_name == "pk":
+            # Django asks in batches where a database limits parameters; the cache need not.
+            id_list = list(id_list)
+            rows = self._rows() if self._is_everything() else None
+            found = rows.get_many(map(rows.key_of, id_list)) if rows and id_list else None
+            if found is not None:
+                instances = self._finished(list(found.values()))
+                return {instance.pk: instance for instance in instances}
+        return super().in_bulk(id_list, field_name=field_name)
+
+    def _read_through(self) -> list[Any] | None:
+        pins = self._pins()
+        if pins is None:
+            return None
+        if pins.keys is None:
+            return self._instances(pins)
+        order = sorter(self.query, self.model)
+        rows = self._rows()
+        if order is None or rows is None or self.query.is_sliced:
+            return None
+        found = rows.get_many(pins.keys)
+        return None if found is None else adopt(self, order(found.values()))
+
+    def _instances(self, pins: Pinned) -> list[Any] | None:
+        """The row that equality pins, as a list of one or none."""
+        rows = self._rows()
+        if rows is None:
+            return None
+        try:
+            instance = _read_one(rows, pins.equal)
+        except self.model.DoesNotExist:
+            return []
+        return None if instance is None else adopt(self, [instance])
+
+    def _finished(self, instances: list[Any]) -> list[Any]:
+        """The instances with their prefetches done."""
+        holder = self._chain()  # type: ignore[attr-defined]
+        holder._result_cache = instances
+        QuerySet._fetch_all(holder)  # type: ignore[attr-defined]
+        return instances
+
+    def _pins(self) -> Pinned | None:
+        return pinned(self.query, self.model) if self._is_plain() else None
+
+    def _is_plain(self) -> bool:
+        """Whether this reads instances of its own model where reads are routed to."""
+        return (
+            not self._nocache
+            and self._db is None  # type: ignore[has-type]
+            and not self._for_write  # type: ignore[has-type]
+            and self._iterable_class is ModelIterable  # type: ignore[has-type]
+            and not self._known_related_objects  # type: ignore[has-type]
+        )
+
+    def _is_everything(self) -> bool:
+        """Whether this is all rows, whole, in whatever order."""
+        query = self.query
+        return (
+            self._is_plain()
+            and not query.where
+            and not query.is_sliced
+            and asks_for_whole_rows(query)
+        )
+
+    def _rows(self) -> CachedRows | None:
+        return rows_of(self.model, self._hints)  # type: ignore[has-type]
+
+    # Writes that send no signals
+
+    def update(self, **kwargs: Any) -> int:
+        """As Django's; the rows it changed are invalidated."""
+        return writes.update(self, super().update, kwargs)
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
+        """As Django's; absences remembered for the model are forgotten."""
+        return writes.bulk_create(self, super().bulk_create, list(objs), args, kwargs)
+
+    bulk_create.alters_data = True  # type: ignore[attr-defined]
+
+    def _raw_delete(self, using: str | None) -> int:
+        return writes.raw_delete(self, super()._raw_delete, using)  # type: ignore[misc]
+
+    _raw_delete.alters_data = True  # type: ignore[attr-defined]
+
+    def _clone(self) -> CachedQuerySet[M]:
+        clone = super()._clone()  # type: ignore[misc]
+        clone._nocache = self._nocache
+        return clone  # type: ignore[no-any-return]
+
+
+def _read_one(rows: CachedRows, equal: dict[str, Any]) -> Any:
+    """The instance, or `None` where this is no cacheable read. Raises `DoesNotExist`."""
+    names: Collection[str] = equal.keys()
+    if names == {rows.pk.attname}:
+        value = equal[rows.pk.attname]
+        if value is None:
+            return None
+        try:
+            found = rows.get(rows.key_of(value))
+        except TypeError:
+            return None
+        if found is None:
+            raise rows.model.DoesNotExist  # type: ignore[attr-defined]
+        return None if found is Untranslatable else found
+    lookup = rows.lookups.get(frozenset(names))
+    return None if lookup is None else rows.get_by_lookup(lookup, lookup.arrange(equal))
