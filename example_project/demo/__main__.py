@@ -78,6 +78,7 @@ def _load(options: argparse.Namespace) -> Load:
         writers=options.writers,
         writes_per_second=options.writes_per_second,
         check_share=options.check_share,
+        cold=options.cold,
     )
 
 
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check-share", type=float, default=0.02, help="share of reads compared with the database"
     )
+    parser.add_argument("--cold", action="store_true", help="begin with an empty cache")
     return parser
 
 

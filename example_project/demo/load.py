@@ -20,6 +20,8 @@ class Load:
     """Of all writers together. Writers keep to it, so that both rounds see as many writes."""
     check_share: float
     """The share of reads that are compared with the database."""
+    cold: bool = False
+    """Begin with an empty cache, rather than after every product has been read once."""
     seed: int = 1
 
     def picks(self, choices: Sequence[int], process: str) -> Iterator[int]:

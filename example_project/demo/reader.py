@@ -17,6 +17,7 @@ from .load import Load
 from .statements import Statements, counted_statements
 
 BY_SLUG = 0.15  # the share of reads that come in by the slug, as a page's URL does
+AT_ONCE = 500  # products in one query while the cache is warmed
 
 
 @dataclass(slots=True)
@@ -44,8 +45,11 @@ class Reader:
         self._load = load
         self._rng = random.Random(name)
         self._slugs = dict(Product.objects.order_by("pk").values_list("pk", "slug"))
-        self._picks = load.picks(list(self._slugs), name)
+        keys = list(self._slugs)
+        self._picks = load.picks(keys, name)
         self._reads = Reads()
+        if not load.cold:
+            _read_once(keys[index :: load.readers])
 
     def run(self, stopped: Callable[[], bool]) -> Reads:
         """Read until the time is up."""
@@ -86,6 +90,11 @@ class Reader:
         committed = _committed_sales(pk)
         self._reads.stale += self._read(pk).sold < committed
         self._reads.checked += 1
+
+
+def _read_once(keys: list[int]) -> None:
+    for start in range(0, len(keys), AT_ONCE):
+        Product.objects.in_bulk(keys[start : start + AT_ONCE])
 
 
 def _committed_sales(pk: int) -> int:

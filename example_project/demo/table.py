@@ -7,13 +7,16 @@ from .load import Load
 
 NOTES = """\
 reads/s         {readers} processes: get() by key or ({by_slug:.0%}) slug, popular products often
-SQL statements  executed by those reads; the cache is empty when its round begins
+SQL statements  executed by those reads; {start}
 hit rate        answered by the cache, as the library counts it
 stale reads     older than a direct read of the committed value just before; {check:.0%} of reads
                 are checked so, and left out of the lines above (but for the hit rate)
 stampede loads  loads of a row while another process was loading the same row
 writes          committed + rolled back: update(F()), save() and bulk updates at a given pace,
                 by {writers} processes"""
+
+COLD = "the cache is empty when its round begins"
+WARM = "every product was read once before each round"
 
 
 def rows(without: Figures, cached: Figures) -> list[tuple[str, str, str, str]]:
@@ -47,7 +50,11 @@ def text(load: Load, by_slug: float, without: Figures, cached: Figures) -> str:
         table.append("  ".join([name.ljust(widths[0]), *cells]).rstrip())
     table.insert(1, "-" * (sum(widths) + 2 * (len(widths) - 1)))
     notes = NOTES.format(
-        by_slug=by_slug, readers=load.readers, writers=load.writers, check=load.check_share
+        by_slug=by_slug,
+        readers=load.readers,
+        writers=load.writers,
+        check=load.check_share,
+        start=COLD if load.cold else WARM,
     )
     return "\n".join([*table, "", notes])
 
