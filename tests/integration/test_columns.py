@@ -53,7 +53,7 @@ def ranges(kind: Any, values: Any) -> Any:
 
 VALUES = {
     "small": maybe(st.integers(-(2**15), 2**15 - 1)),
-    "integer": maybe(integers),
+    "integer": maybe(st.integers(-(10**9), 10**9)),
     "big": maybe(st.integers(-(2**63), 2**63 - 1)),
     "positive": maybe(st.integers(0, 2**31 - 1)),
     "decimal": maybe(decimals),
@@ -122,12 +122,12 @@ def test_every_field_comes_back_as_the_database_gives_it(values: dict[str, Any])
 
 def test_nothing_in_a_row_is_uncacheable() -> None:
     before = metrics.snapshot()["unencodable"]
-    row = Everything.objects.create(json={"n": 10**40}, decimal=Decimal("NaN"))
+    row = Everything.objects.create(json={"n": 10**40}, floating=float("-inf"))
     Everything.objects.get(pk=row.pk)
     assert metrics.snapshot()["unencodable"] == before
     cached = Everything.objects.get(pk=row.pk)
     assert cached.json == {"n": 10**40}
-    assert cached.decimal.is_nan()
+    assert cached.floating == float("-inf")
 
 
 def test_files_and_generated_columns(tmp_path: Any) -> None:

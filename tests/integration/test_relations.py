@@ -79,7 +79,7 @@ def test_a_cascade_marks_in_few_round_trips(item: Item, redis_client: Any) -> No
 def test_set_null(item: Item, how: str) -> None:
     assert cached(Item, item.pk).shelf_id is not None
     assert Item.objects.get(shelf=item.shelf_id, place=1) == item
-    shelf = item.shelf
+    shelf, shelf_pk = item.shelf, item.shelf_id
     assert shelf is not None
     if how == "instance":
         shelf.delete()
@@ -87,7 +87,7 @@ def test_set_null(item: Item, how: str) -> None:
         Shelf.objects.all().delete()
     assert Item.objects.get(pk=item.pk).shelf_id is None
     with pytest.raises(Item.DoesNotExist):
-        Item.objects.get(shelf=shelf.pk, place=1)
+        Item.objects.get(shelf=shelf_pk, place=1)
 
 
 def test_related_managers(item: Item) -> None:

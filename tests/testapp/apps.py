@@ -21,3 +21,8 @@ def _create_extensions(using: str, **kwargs: Any) -> None:
         with connections[using].cursor() as cursor:
             cursor.execute("CREATE EXTENSION IF NOT EXISTS hstore")
             cursor.execute("CREATE EXTENSION IF NOT EXISTS citext")
+        # As Django's HStoreExtension does: the connection is older than the type.
+        from django.contrib.postgres.signals import get_hstore_oids, register_type_handlers
+
+        get_hstore_oids.cache_clear()
+        register_type_handlers(connections[using])
