@@ -89,10 +89,10 @@ def unpack(data: bytes) -> tuple[Header, bytes] | None:
 
 def payload_of(data: bytes) -> bytes:
     """The payload of a value entry whose head was checked. Cheap: this is the hit path."""
-    if data[_VERSIONS_AT] or data[_VERSIONS_AT + 1]:
-        count = data[_VERSIONS_AT] << 8 | data[_VERSIONS_AT + 1]
-        return data[HEADER_SIZE + TOKEN_SIZE * count :]
-    return data[HEADER_SIZE:]
+    if data[_VERSIONS_AT:HEADER_SIZE] == b"\0\0":
+        return data[HEADER_SIZE:]
+    count = int.from_bytes(data[_VERSIONS_AT:HEADER_SIZE])
+    return data[HEADER_SIZE + TOKEN_SIZE * count :]
 
 
 def lease(token: bytes) -> bytes:

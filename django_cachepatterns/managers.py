@@ -33,6 +33,18 @@ class CachedManager(_Base[M]):  # type: ignore[misc,valid-type]
                     return instance  # type: ignore[return-value]
         return self.get_queryset().get(*args, **kwargs)  # type: ignore[no-any-return]
 
+    def filter(self, *args: Any, **kwargs: Any) -> CachedQuerySet[M]:
+        """As Django's. Of a page by primary key the query is built only if it must be run."""
+        if len(kwargs) == 1 and not args and self._is_plain():
+            rows = rows_of(self.model)
+            ((name, values),) = kwargs.items()
+            if rows is not None and rows.is_page(name, values):
+                queryset = self.get_queryset()
+                # Django's own way to put a filter off, which its related managers use.
+                queryset._deferred_filter = (False, (), {name: tuple(values)})
+                return queryset  # type: ignore[no-any-return]
+        return self.get_queryset().filter(*args, **kwargs)  # type: ignore[no-any-return]
+
     def _is_plain(self) -> bool:
         """Whether this manager is all rows, as they are routed."""
         return self._db is None and not self._hints and _is_plain_class(type(self))

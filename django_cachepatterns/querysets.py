@@ -69,6 +69,8 @@ class CachedQuerySet(QuerySet[M]):
         return super().in_bulk(id_list, field_name=field_name)
 
     def _read_through(self) -> list[Any] | None:
+        if self._deferred_filter is not None and self._is_plain():  # type: ignore[has-type]
+            return self._page()
         pins = self._pins()
         if pins is None:
             return None
@@ -80,6 +82,16 @@ class CachedQuerySet(QuerySet[M]):
             return None
         found = rows.get_many(pins.keys)
         return None if found is None else adopt(self, order(found.values()))
+
+    def _page(self) -> list[Any] | None:
+        """The rows of a filter that the manager has put off: nothing else was asked since."""
+        _, _, kwargs = self._deferred_filter  # type: ignore[has-type]
+        ((name, values),) = kwargs.items()
+        rows = self._rows()
+        if rows is None or rows.in_default_order is None or not rows.is_page(name, values):
+            return None
+        found = rows.get_many(values)
+        return None if found is None else adopt(self, rows.in_default_order(found.values()))
 
     def _instances(self, pins: Pinned) -> list[Any] | None:
         """The row that equality pins, as a list of one or none."""

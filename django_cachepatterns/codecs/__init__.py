@@ -1,12 +1,12 @@
 """Codecs: a row's column values to bytes and back, without changing one of them.
 
 A codec is made once per table from its columns and offers `encode(values) -> bytes` and
-`decode(payload) -> sequence of values`. Both raise `CodecError`.
+`decode(payload) -> dict of values by column name`. Both raise `CodecError`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
@@ -25,11 +25,14 @@ class Column(NamedTuple):
 class Codec(Protocol):
     """What a codec offers."""
 
-    def encode(self, values: Sequence[Any]) -> bytes:
+    def encode(self, values: Iterable[Any]) -> bytes:
         """The bytes of a row. Raises `CodecError` where a value would come back changed."""
 
-    def decode(self, payload: bytes) -> Sequence[Any]:
-        """The row of some bytes. Raises `CodecError` where they are not one."""
+    def decode(self, payload: bytes) -> dict[str, Any]:
+        """The row of some bytes, a dict of the caller's own with the columns in their order.
+
+        Raises `CodecError` where they are not one.
+        """
 
 
 BUILT_IN = {

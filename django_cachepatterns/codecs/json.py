@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..exceptions import CodecError
@@ -27,16 +27,16 @@ class JsonCodec:
     def __init__(self, columns: Sequence[Column]) -> None:
         self._names = [column.name for column in columns]
 
-    def encode(self, values: Sequence[Any]) -> bytes:
+    def encode(self, values: Iterable[Any]) -> bytes:
         """See `Codec`."""
         row = {name: _to_json(value) for name, value in zip(self._names, values, strict=True)}
         return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
-    def decode(self, payload: bytes) -> list[Any]:
+    def decode(self, payload: bytes) -> dict[str, Any]:
         """See `Codec`."""
         try:
             row = json.loads(bytes(payload))
-            return [_from_json(row[name]) for name in self._names]
+            return {name: _from_json(row[name]) for name in self._names}
         except (ValueError, KeyError, TypeError, ArithmeticError) as error:
             raise CodecError(f"not a row of {', '.join(self._names)}: {error!r}") from error
 

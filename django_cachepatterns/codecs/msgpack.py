@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 from msgspec.msgpack import Decoder, Encoder, Ext
+from msgspec.structs import asdict
 
 from ..exceptions import CodecError
 from . import Column, tagged
@@ -23,35 +24,43 @@ class MsgpackCodec:
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        self._kinds = [(at, column) for at, column in enumerate(columns)]
-        self._any = [at for at, column in self._kinds if column.kind.type is None]
-        row = tuple[tuple(column.kind.annotation() for column in columns)]  # type: ignore[misc]
-        self._decode: Callable[[bytes], tuple[Any, ...]] = Decoder(
-            row, ext_hook=_from_ext
-        ).decode
+        self._columns = list(columns)
+        row = msgspec.defstruct(
+            "Row",
+            [(column.name, column.kind.annotation()) for column in columns],
+            array_like=True,
+            gc=False,
+        )
+        self._decode: Callable[[bytes], msgspec.Struct] = Decoder(row, ext_hook=_from_ext).decode
 
-    def encode(self, values: Sequence[Any]) -> bytes:
+    def encode(self, values: Iterable[Any]) -> bytes:
         """See `Codec`."""
-        row = list(values)
-        for at, (name, kind) in self._kinds:
-            if kind.type is None:
-                row[at] = _to_wire(row[at])
-            elif not kind.accepts(row[at]):
-                raise CodecError(
-                    f"column {name!r} gave a {type(row[at]).__name__} where its type promises "
-                    f"{kind.name}"
-                )
+        row = [
+            _carried(value, column) for value, column in zip(values, self._columns, strict=True)
+        ]
         try:
             return _encoder.encode(row)
         except (OverflowError, UnicodeEncodeError) as error:
             raise CodecError(str(error)) from error
 
-    def decode(self, payload: bytes) -> tuple[Any, ...]:
+    def decode(self, payload: bytes) -> dict[str, Any]:
         """See `Codec`."""
         try:
-            return self._decode(payload)
-        except (msgspec.DecodeError, ValueError, UnicodeDecodeError) as error:
+            return asdict(self._decode(payload))
+        except (msgspec.DecodeError, ValueError, ArithmeticError) as error:
             raise CodecError(str(error)) from error
+
+
+def _carried(value: Any, column: Column) -> Any:
+    """A value as it is encoded. Raises `CodecError` where it would not come back the same."""
+    if column.kind.type is None:
+        return _to_wire(value)
+    if not column.kind.accepts(value):
+        raise CodecError(
+            f"column {column.name!r} gave a {type(value).__name__} where its type promises "
+            f"{column.kind.name}"
+        )
+    return value
 
 
 def _to_wire(value: Any) -> Any:

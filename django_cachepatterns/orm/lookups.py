@@ -70,7 +70,6 @@ class Lookup:
         self.attnames = frozenset(field.attname for field in self.fields)
         self._order = tuple(field.attname for field in self.fields)
         self._rows = rows
-        self._at = rows.shape.attnames.index(rows.pk.attname)
         self._remembered: dict[bytes, Any] = {}
         self.plain_type = str if isinstance(self.fields[0], CharField) else None
         self.name, self.policy = rows.name, rows.policy
@@ -128,6 +127,7 @@ class Lookup:
         return not wrote(self._rows.alias, self.entry_key(asked))
 
     def load(self, asked: Sequence[tuple[Any, ...]]) -> Loaded:
+        shape = self._rows.shape
         values = {}
         publish = True
         for each in asked:
@@ -135,11 +135,13 @@ class Lookup:
             rows, fresh = load_rows(self._rows.model, self._rows.alias, filters)
             publish = publish and fresh
             if len(rows) == 1:
-                values[each] = self._rows.key_of(self._rows.shape.value(rows[0], self._at))
+                values[each] = self._rows.key_of(
+                    shape.value(shape.row(rows[0]), self._rows.pk.attname)
+                )
         return Loaded(values, publish)
 
     def encode(self, value: Any) -> bytes:
         return self._encode([value])
 
     def decode(self, payload: bytes) -> Any:
-        return self._decode(payload)[0]
+        return self._decode(payload)["pk"]

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import connections, router
 from django.db.models import AutoField, Field, IntegerField, Model
+from django.db.models.sql import Query
 
 from .. import conf, entry, keys, metrics
 from ..exceptions import CodecError, PolicyError, StoreUnavailable
@@ -19,12 +20,10 @@ from ..transactions import open_writes, settle, wrote
 from .columns import compares_exactly
 from .loading import load_rows, reads_a_snapshot
 from .lookups import Lookup
-from .shape import RowShape
+from .ordering import sorter
+from .shape import Row, RowShape
 
 _MISSING: Any = object()
-
-Row = Sequence[Any]
-
 
 class Untranslatable(Exception):
     """The database calls values equal that have different keys: this read is not cacheable."""
@@ -62,7 +61,6 @@ class CachedRows:
         pk: Field[Any, Any] = model._meta.pk  # type: ignore[assignment]
         self.pk = pk
         self.tag = keys.absences(self.family) if compares_exactly(pk, connection) else None
-        self._pk_at = self.shape.attnames.index(pk.attname)
         self._plain_pk = _plain_type(pk)
         self._snapshots = reads_a_snapshot(connection)
         self._reader: Reader[Any, Row] = Reader(self, store)
@@ -74,6 +72,8 @@ class CachedRows:
             if len(lookup.fields) == 1
             for name in (lookup.fields[0].name, lookup.fields[0].attname)
         }
+        self._page_names = frozenset(f"{name}__in" for name in ("pk", pk.name, pk.attname))
+        self.in_default_order = sorter(Query(model), model)
         self._pk_names = frozenset(
             name + suffix for name in ("pk", pk.name, pk.attname) for suffix in ("", "__exact")
         )
@@ -94,10 +94,18 @@ class CachedRows:
             return None
         return self.get_by_lookup(lookup, (value,))
 
+    def is_page(self, name: str, values: Any) -> bool:
+        """Whether `filter(name=values)` is several plain primary keys."""
+        return (
+            name in self._page_names
+            and type(values) in (list, tuple, set, frozenset)
+            and set(map(type, values)) == {self._plain_pk}
+        )
+
     def get(self, pk: Any) -> Model | None | type[Untranslatable]:
         """The row of a primary key, `None` where there is none: the hit path."""
         key = self.family + b"%d" % pk if type(pk) is int else keys.row(self.family, pk)
-        if self._must_bypass(key):
+        if (self._snapshots or open_writes.count) and self._must_bypass(key):
             return Untranslatable
         store = self.store
         try:
@@ -112,7 +120,7 @@ class CachedRows:
             else:
                 tally = metrics.tally()
                 tally[self._hit] = tally.get(self._hit, 0) + 1
-                return self.shape.instance(row, self.seen_as)
+                return self.shape.instances((row,), self.seen_as)[0]
         if data is not None and is_mark(data) and settle(self.alias):
             data = None
         try:
@@ -127,14 +135,42 @@ class CachedRows:
             names = [keys.row(self.family, pk) for pk in asked]
         except TypeError:
             return None
-        if self._must_bypass(*names):
+        if (self._snapshots or open_writes.count) and self._must_bypass(*names):
             return None
         try:
-            rows = self._reader.read(asked)
-        except Untranslatable:
-            return None
-        make, alias = self.shape.instance, self.seen_as
-        return {pk: make(row, alias) for pk, row in rows.items()}
+            found = self.store.get_many(names)
+        except StoreUnavailable as error:
+            return self._instances(self._reader.without_cache(asked, error))
+        rows, rest = self._take_hits(asked, found)
+        if rest:
+            try:
+                loaded = self._reader.resume([pk for pk, _ in rest], [data for _, data in rest])
+            except Untranslatable:
+                return None
+            rows.update(loaded)
+        return self._instances(rows)
+
+    def _take_hits(
+        self, asked: Sequence[Any], found: Sequence[bytes | None]
+    ) -> tuple[dict[Any, Row], list[tuple[Any, bytes | None]]]:
+        """The rows of the usable entries, and what is left to the reader."""
+        head, decode, payload_of = self.shape.head(self.store.epoch), self.shape.decode, entry.payload_of
+        rows: dict[Any, Row] = {}
+        rest: list[tuple[Any, bytes | None]] = []
+        for pk, data in zip(asked, found, strict=True):
+            if data is not None and data.startswith(head):
+                try:
+                    rows[pk] = decode(payload_of(data))
+                    continue
+                except CodecError:
+                    pass
+            rest.append((pk, data))
+        if rows:
+            metrics.count(self.name, "hit", len(rows))
+        return rows, rest
+
+    def _instances(self, rows: Mapping[Any, Row]) -> dict[Any, Model]:
+        return dict(zip(rows, self.shape.instances(rows.values(), self.seen_as), strict=True))
 
     def get_by_lookup(self, lookup: Lookup, values: tuple[Any, ...]) -> Model | None:
         """The row that a lookup's values lead to; `None` where it is not cacheable.
@@ -182,8 +218,8 @@ class CachedRows:
         rows, publish = load_rows(self.model, self.alias, filters)
         by_key = {self.entry_key(pk): pk for pk in asked}
         values = {}
-        for row in rows:
-            pk = self.key_of(self.shape.value(row, self._pk_at))
+        for row in map(self.shape.row, rows):
+            pk = self.key_of(self.shape.value(row, self.pk.attname))
             key = keys.row(self.family, pk)
             if key not in by_key:
                 raise Untranslatable
@@ -214,7 +250,7 @@ class CachedRows:
 
     def _one(self, pk: Any, rows: Mapping[Any, Row]) -> Model | None:
         row = rows.get(pk)
-        return None if row is None else self.shape.instance(row, self.seen_as)
+        return None if row is None else self.shape.instances((row,), self.seen_as)[0]
 
     def _found(self, instance: Model | None | type[Untranslatable]) -> Model | None:
         if instance is None:

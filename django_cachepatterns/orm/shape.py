@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db import connections
-from django.db.models import Model, QuerySet
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
 
 from .. import entry
-from ..codecs import codec_for
+from ..codecs import Column, codec_for
 from .columns import columns_of
+from .converters import converters_of
 from .instances import InstanceFactory
+
+Row = dict[str, Any]
+"""What the driver gave for each column, by attname, in the order of the columns."""
 
 
 class RowShape:
@@ -28,15 +33,16 @@ class RowShape:
     """
 
     def __init__(self, model: type[Model], alias: str, codec: str) -> None:
-        self.alias = alias
-        self._connection = connections[alias]
-        columns = columns_of(model, self._connection)
+        connection = connections[alias]
+        columns = columns_of(model, connection)
         self.attnames = tuple(column.name for column in columns)
+        self.fingerprint = _fingerprint(model, connection, codec, columns)
         made = codec_for(codec, columns)
-        self.encode, self.decode = made.encode, made.decode
-        self.fingerprint = _fingerprint(model, self._connection, codec, columns)
-        self._converters = _converters(model, alias)
-        self._instances = InstanceFactory(model, self.attnames)
+        self.decode = made.decode
+        self._encode = made.encode
+        self._converters = converters_of(model, alias)
+        self._each_converter = tuple(self._converters.items())
+        self._make = InstanceFactory(model, self.attnames).make
         self._heads: dict[bytes, bytes] = {}
 
     def head(self, epoch: bytes) -> bytes:
@@ -46,36 +52,34 @@ class RowShape:
             start = self._heads[epoch] = entry.head(entry.VALUE, self.fingerprint, epoch)
         return start
 
-    def instance(self, row: Sequence[Any], alias: str) -> Model:
-        """An instance of a row's column values. `alias` is what Django would say it came from."""
-        if self._converters:
-            converted = list(row)
-            for at, functions, expression, connection in self._converters:
-                value = converted[at]
-                for function in functions:
-                    value = function(value, expression, connection)
-                converted[at] = value
-            row = converted
-        return self._instances.make(row, alias)
+    def row(self, values: Iterable[Any]) -> Row:
+        """The row of what the driver gave."""
+        return dict(zip(self.attnames, values, strict=True))
 
-    def value(self, row: Sequence[Any], at: int) -> Any:
+    def encode(self, row: Row) -> bytes:
+        """The payload of a row. Raises `CodecError`."""
+        return self._encode(row.values())
+
+    def instances(self, rows: Collection[Row], alias: str) -> list[Any]:
+        """Instances of rows, which they take over.
+
+        Args:
+            alias: what the instances say they came from.
+        """
+        for name, convert in self._each_converter:
+            for row in rows:
+                row[name] = convert(row[name])
+        return self._make(rows, alias)
+
+    def value(self, row: Row, name: str) -> Any:
         """One converted value of a row."""
-        value = row[at]
-        for position, functions, expression, connection in self._converters:
-            if position == at:
-                for function in functions:
-                    value = function(value, expression, connection)
-        return value
+        convert = self._converters.get(name)
+        return row[name] if convert is None else convert(row[name])
 
 
-def _converters(model: type[Model], alias: str) -> list[tuple[int, Any, Any, Any]]:
-    compiler = QuerySet(model, using=alias).query.get_compiler(using=alias)
-    columns = [field.get_col(model._meta.db_table) for field in model._meta.concrete_fields]
-    found = compiler.get_converters(columns)
-    return [(at, *found[at], connections[alias]) for at in sorted(found)]
-
-
-def _fingerprint(model: type[Model], connection: Any, codec: str, columns: Sequence[Any]) -> bytes:
+def _fingerprint(
+    model: type[Model], connection: BaseDatabaseWrapper, codec: str, columns: list[Column]
+) -> bytes:
     concrete = model._meta.concrete_model or model
     fields = [
         (field.attname, field.column, field.db_type(connection), column.kind.name)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+import hiredis
 from redis.connection import ConnectionPool
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
@@ -193,11 +194,9 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _pack(arguments: Iterable[bytes]) -> bytes:
-    """A command in the server's protocol. hiredis packs one command at a time, as a tuple of
-    chunks; a pipeline in one buffer is one system call."""
-    parts = list(arguments)
-    return b"*%d\r\n" % len(parts) + b"".join([b"$%d\r\n%b\r\n" % (len(p), p) for p in parts])
+def _pack(arguments: tuple[bytes, ...]) -> bytes:
+    """A command in the server's protocol."""
+    return hiredis.pack_command(arguments)
 
 
 def _pack_script(

@@ -116,7 +116,7 @@ def test_every_field_comes_back_as_the_database_gives_it(values: dict[str, Any])
     assert rows is not None
     readable = RowShape(Everything, "default", "json")
     raw = rows.load([row.pk]).values[row.pk]
-    again = readable.instance(readable.decode(readable.encode(raw)), "default")
+    (again,) = readable.instances([readable.decode(readable.encode(raw))], "default")
     assert columns(again) == loaded, "through JSON"
 
 
