@@ -37,7 +37,7 @@ class JsonCodec:
         try:
             row = json.loads(bytes(payload))
             return {name: _from_json(row[name]) for name in self._names}
-        except (ValueError, KeyError, TypeError, ArithmeticError) as error:
+        except tagged.DAMAGE as error:
             raise CodecError(f"not a row of {', '.join(self._names)}: {error!r}") from error
 
 

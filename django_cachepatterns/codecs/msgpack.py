@@ -47,7 +47,7 @@ class MsgpackCodec:
         """See `Codec`."""
         try:
             return asdict(self._decode(payload))
-        except (msgspec.DecodeError, ValueError, ArithmeticError) as error:
+        except (msgspec.MsgspecError, *tagged.DAMAGE) as error:
             raise CodecError(str(error)) from error
 
 

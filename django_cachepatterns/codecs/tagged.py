@@ -16,6 +16,17 @@ from uuid import UUID
 from ..exceptions import CodecError
 
 
+DAMAGE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+)
+"""What reading damaged bytes back may raise, in whatever depth of whichever type."""
+
+
 class Tag(NamedTuple):
     """How one type is carried. `code` is frozen: it is in entries on servers."""
 
@@ -43,10 +54,6 @@ def _datetime_from(text: str) -> datetime:
     return value.replace(tzinfo=zoneinfo.ZoneInfo(key), fold=int(fold))
 
 
-def _time_from(text: str) -> time:
-    return time.fromisoformat(text)
-
-
 def _duration_text(value: timedelta) -> str:
     return f"{value.days},{value.seconds},{value.microseconds}"
 
@@ -61,7 +68,7 @@ TAGS: dict[type[Any], Tag] = {
     Decimal: Tag(2, "decimal", str, Decimal),
     datetime: Tag(3, "datetime", _datetime_text, _datetime_from),
     date: Tag(4, "date", date.isoformat, date.fromisoformat),
-    time: Tag(5, "time", time.isoformat, _time_from),
+    time: Tag(5, "time", time.isoformat, time.fromisoformat),
     timedelta: Tag(6, "duration", _duration_text, _duration_from),
     UUID: Tag(7, "uuid", str, UUID),
     memoryview: Tag(8, "memoryview", lambda view: bytes(view).hex(), lambda text: _view(text)),

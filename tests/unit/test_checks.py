@@ -1,0 +1,154 @@
+"""Every check has a test; every message names the fault and the remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from django.db import models
+from django.test import override_settings
+from django.test.utils import isolate_apps
+
+from django_cachepatterns import CachePolicy
+from django_cachepatterns.checks import check_model, check_settings
+from django_cachepatterns.models import CachedModel
+from tests.testapp.models import Point
+
+pytestmark = pytest.mark.django_db(databases=["default", "other"])
+
+
+def ids(messages: Any) -> list[str]:
+    found: list[CheckMessage] = list(messages)
+    for message in found:
+        assert message.hint or "Use" in message.msg or "Point" in message.msg or "Give" in message.msg, message
+    return [str(message.id).removeprefix("cachepatterns.") for message in found]
+
+
+def test_the_test_projects_own_models_are_right() -> None:
+    ours = [each for each in run_checks() if str(each.id).startswith("cachepatterns")]
+    assert ours == []
+
+
+def model(policy: Any = None, **attributes: Any) -> type[models.Model]:
+    body = {"__module__": "tests.testapp.models", **attributes}
+    if policy is not None:
+        body["cache_policy"] = policy
+    return type("Checked", (CachedModel,), body)
+
+
+@isolate_apps("tests.testapp")
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (CachePolicy(tll=3), ["E001"]),
+        (CachePolicy(ttl=0), ["E002"]),
+        (CachePolicy(ttl=10, soft_ttl=11), ["E003"]),
+        (CachePolicy(jitter=2), ["E004"]),
+        (CachePolicy(negative_ttl=-2), ["E005"]),
+        (CachePolicy(lease_ttl=0), ["E006"]),
+        (CachePolicy(pattern="x"), ["E007"]),
+        ({"ttl": 3}, ["E008"]),
+        (CachePolicy(codec="pickles"), ["E009"]),
+        (CachePolicy(codec="nowhere.at.all"), ["E009"]),
+        (CachePolicy(lookups=["slugg"]), ["E010"]),
+        (CachePolicy(lookups=["name"]), ["E011"]),
+        (CachePolicy(lookups=[("name", "number")]), ["E011"]),
+        (CachePolicy(lookups=["slug", ("slug", "name")]), []),
+        (CachePolicy(indexes=["colour"]), ["E012"]),
+        (CachePolicy(indexes=["name"]), []),
+    ],
+)
+def test_policies_against_their_model(policy: Any, expected: list[str]) -> None:
+    checked = model(
+        policy,
+        name=models.CharField(max_length=9),
+        slug=models.SlugField(unique=True),
+        number=models.IntegerField(),
+    )
+    assert ids(check_model(checked)) == expected
+
+
+class Mood(models.Field):
+    def db_type(self, connection: Any) -> str:
+        return "mood"
+
+
+@isolate_apps("tests.testapp")
+def test_a_column_that_cannot_be_carried() -> None:
+    (message,) = check_model(model(mood=Mood(), point=Point()))
+    assert message.id == "cachepatterns.E013"
+    assert "'mood'" in message.msg
+    assert message.hint is not None
+    assert "register_column_type" in message.hint
+
+
+@isolate_apps("tests.testapp")
+def test_a_column_type_that_was_registered_is_carried() -> None:
+    from django_cachepatterns.orm import columns
+
+    columns.register_column_type("mood")
+    try:
+        assert ids(check_model(model(mood=Mood()))) == []
+    finally:
+        del columns._POSTGRESQL["mood"]
+
+
+@isolate_apps("tests.testapp")
+def test_a_manager_that_does_not_invalidate() -> None:
+    messages = list(check_model(model(plain=models.Manager())))
+    assert ids(messages) == ["W002"]
+    assert "'plain'" in messages[0].msg
+
+
+@isolate_apps("tests.testapp")
+def test_a_composite_primary_key_is_not_cached() -> None:
+    if not hasattr(models, "CompositePrimaryKey"):
+        pytest.fail("every supported Django has composite keys")
+    checked = model(
+        pk=models.CompositePrimaryKey("a", "b"),
+        a=models.IntegerField(),
+        b=models.IntegerField(),
+    )
+    assert ids(check_model(checked)) == ["W001"]
+
+
+@isolate_apps("tests.testapp", "django_cachepatterns")
+@pytest.mark.skipif(not hasattr(models, "DB_CASCADE"), reason="Django 6.1 brought it")
+def test_an_on_delete_of_the_databases_own() -> None:
+    class Parent(models.Model):
+        class Meta:
+            app_label = "testapp"
+
+    checked = model(parent=models.ForeignKey(Parent, on_delete=models.DB_CASCADE))
+    assert ids(check_model(checked)) == ["E014"]
+
+
+LOCMEM = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ({"TENANT": "nowhere.tenant"}, ["E020"]),
+        ({"KEY_PREFIXX": "a"}, ["E021"]),
+        ({"TIMEOUT": 0}, ["E022"]),
+        ({"MARK_TTL": "1"}, ["E022"]),
+        ({"KEY_PREFIX": ""}, ["E023"]),
+        ({"CACHE": "nowhere"}, ["E024"]),
+        ({"POLICIES": {"shop.Nothing": {"ttl": 3}}}, ["E025"]),
+        ({"POLICIES": {"shop.*": {"ttl": 3}, "testapp.item": {"ttl": 3}}}, []),
+        ({"BUFFER_CACHE": "default"}, []),
+    ],
+)
+def test_settings(setting: dict[str, Any], expected: list[str]) -> None:
+    with override_settings(CACHEPATTERNS=setting):
+        assert ids(check_settings()) == expected
+
+
+def test_a_cache_that_cannot_hold_leases() -> None:
+    with override_settings(CACHES=LOCMEM):
+        (message,) = check_settings()
+    assert message.id == "cachepatterns.E024"
+    assert "LocMemCache" in message.msg
+    assert "django_redis.cache.RedisCache" in message.msg
