@@ -1,0 +1,55 @@
+"""A run, from the first process to the verdict."""
+
+from __future__ import annotations
+
+from . import crew, leftovers
+from .crew import Job
+from .ground import ROWS, SLUGS, laid
+from .judge import Judge
+from .scene import Scene
+from .subject import Subject, subject
+from .tally import Tally
+from .verdict import Verdict
+from .witness import Witness
+from .workload import Workload
+
+READ = "tests.acceptance.history.readers:read"
+WRITE = "tests.acceptance.history.writers:write"
+PATIENCE = 60.0
+"""Seconds that a process may take longer than the run."""
+
+
+def check(workload: Workload, name: str, scene: Scene) -> Verdict:
+    """Let readers and writers at a subject, and say what was found.
+
+    Runs in a process that is set up, on an empty database, in which nobody else is at work.
+    """
+    jobs = [
+        Job(READ, (workload, name, kind, number)) for number, kind in enumerate(workload.readers)
+    ]
+    jobs += [Job(WRITE, (workload, name, number)) for number in range(workload.writers)]
+    with laid():
+        tallies = crew.run(scene, jobs, workload.seconds + PATIENCE)
+        if name != "control":
+            tallies += [_leftovers(), _last_look(subject("cachepatterns"))]
+    return Verdict(workload, name, Tally.sum(tallies))
+
+
+def _leftovers() -> Tally:
+    from tests.testapp.models import Item, Label
+
+    return leftovers.compare(Item, Label)
+
+
+def _last_look(last: Subject) -> Tally:
+    """Every row and slug once more, through the cache."""
+    tally, witness = Tally(), Witness()
+    judge = Judge(witness, tally)
+    rows, slugs = witness.rows(ROWS), witness.slugs(SLUGS)
+    for pk, noted in rows.items():
+        judge.row("last look", pk, noted, last.read(pk))
+    by_slug = next(way.read for way in last.ways if way.name == "get(slug=)")
+    for slug, noted in slugs.items():
+        judge.slug("last look", slug, noted, by_slug(slug))
+    witness.connection.close()
+    return tally

@@ -1,0 +1,56 @@
+"""The hot rows, and the table that remembers those that are not there.
+
+A row's version is its `stock`: each committed write raises it, under the row's lock. A slug's
+generation is the `place` of the row that has it: whoever gives a slug to a row raises it. Where
+there is no such row, or none with that slug, `history_absence` has the version; it is written in
+the transaction that deletes the row or takes its slug away. So versions only ever grow, and
+"absent" is one of the states that a row is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+
+STEADY = (1, 2, 3)
+SWAPPING = (4, 5)
+"""Two rows that swap their slugs."""
+WANDERING = 6
+"""A row with two slugs, one at a time."""
+ERASABLE = (7, 8)
+KEPT = (*STEADY, *SWAPPING, WANDERING)
+ROWS = (*KEPT, *ERASABLE)
+
+SECOND_SLUG = "second-home"
+SLUGS = (*(f"row-{pk}" for pk in ROWS), SECOND_SLUG)
+WANDERERS_SLUGS = (f"row-{WANDERING}", SECOND_SLUG)
+
+
+def slug_of(pk: int) -> str:
+    """The slug that a row begins with."""
+    return f"row-{pk}"
+
+
+@contextmanager
+def laid() -> Iterator[None]:
+    """The rows, for the length of a block. The tables they are in must be empty."""
+    from tests.testapp.models import Item, Label
+
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS history_absence")
+        cursor.execute("CREATE TABLE history_absence (pk bigint, slug text, version bigint)")
+        cursor.executemany("INSERT INTO history_absence VALUES (%s, NULL, 0)", [(n,) for n in ROWS])
+        cursor.executemany(
+            "INSERT INTO history_absence VALUES (NULL, %s, 0)", [(s,) for s in SLUGS]
+        )
+    Item.objects.bulk_create(
+        [Item(pk=pk, name=f"Row {pk}", slug=slug_of(pk), place=1, stock=1) for pk in ROWS]
+    )
+    Label.objects.bulk_create([Label(pk=pk, item_id=pk, text=f"Label {pk}") for pk in KEPT])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE history_absence")

@@ -1,0 +1,67 @@
+"""What is put to the test: a model, and the ways in which its rows are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
+
+SUBJECTS = {
+    "cachepatterns": "tests.acceptance.history.cachepatterns:CachePatterns",
+    "control": "tests.acceptance.history.control:Control",
+    "without-marks": "tests.acceptance.history.sabotage:WithoutMarks",
+    "without-tokens": "tests.acceptance.history.sabotage:WithoutTokens",
+    "publishes-snapshots": "tests.acceptance.history.sabotage:PublishesSnapshots",
+}
+
+
+class ReadRow(NamedTuple):
+    """A way to read one row; `None` where there is none."""
+
+    name: str
+    read: Callable[[int], Any]
+    pks: Sequence[int]
+
+
+class ReadRows(NamedTuple):
+    """A way to read several rows; those that are not there are left out."""
+
+    name: str
+    read: Callable[[Sequence[int]], Mapping[int, Any]]
+    pks: Sequence[int]
+
+
+class ReadSlug(NamedTuple):
+    """A way to read the row that has a slug."""
+
+    name: str
+    read: Callable[[str], Any]
+
+
+class Subject(Protocol):
+    """One cache in front of the rows."""
+
+    model: Any
+    ways: Sequence[ReadRow | ReadRows | ReadSlug]
+    by_signals_only: bool
+    """Whether it learns of writes by signals alone, and can do nothing about the others."""
+
+    def read(self, pk: int) -> Any:
+        """The plainest way to read one row."""
+
+    def pausing(self, pause: Callable[[], None]) -> AbstractContextManager[None]:
+        """Call `pause` wherever another process could come in between, for a block's length.
+
+        That is between each load and its fill, and between a commit and what follows it.
+        """
+
+    def outcomes(self) -> Mapping[str, int]:
+        """Counts since the process began; `hit` and `load` are among them."""
+
+
+def subject(name: str) -> Subject:
+    """A subject by its name. Django must have been set up."""
+    from django.utils.module_loading import import_string
+
+    made: Subject = import_string(SUBJECTS[name].replace(":", "."))()
+    return made

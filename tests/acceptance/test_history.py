@@ -1,0 +1,94 @@
+"""No read shows less than was committed before it began, and none what never was.
+
+The same checker by itself, for longer: `python -m tests.acceptance.history --seconds 60`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from .history.checker import check
+from .history.scene import Scene
+from .history.verdict import Verdict
+from .history.workload import ATOMIC, AUTOCOMMIT, REPEATABLE_READ, Workload
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+STYLES = (
+    "one row",
+    "autocommit",
+    "several rows",
+    "several rows by one UPDATE",
+    "savepoint rolled back",
+    "savepoint of another row rolled back",
+    "savepoint released",
+    "deleted or made",
+    "slug moved",
+    "slugs swapped",
+)
+REGRETS = (
+    "rolled back: Regret",
+    "failed at COMMIT: IntegrityError",
+    "failed statement: IntegrityError",
+    "made or deleted, and rolled back: Regret",
+    "savepoints rolled back",
+)
+
+# Readers in transactions are given one in autocommit, who is the first to believe what they
+# should not have published.
+MIXES = {
+    AUTOCOMMIT: (AUTOCOMMIT, AUTOCOMMIT, AUTOCOMMIT),
+    ATOMIC: (ATOMIC, ATOMIC, AUTOCOMMIT),
+    REPEATABLE_READ: (REPEATABLE_READ, REPEATABLE_READ, AUTOCOMMIT),
+}
+
+
+@pytest.mark.parametrize("kind", MIXES)
+def test_no_stale_dirty_or_disagreeing_reads(kind: str) -> None:
+    verdict = check(Workload(seconds=10, readers=MIXES[kind]), "cachepatterns", _patient())
+    print(verdict.text())
+    assert not verdict.faults, verdict.text()
+    _assert_that_the_cache_was_used(verdict)
+    _assert_that_everything_was_tried(verdict)
+
+
+def test_a_cache_written_by_hand_is_caught() -> None:
+    verdict = check(Workload(seconds=10), "control", _patient())
+    print(verdict.text())
+    assert verdict.hit_rate > 0.5
+    assert verdict["stale"] > 500, verdict.text()
+    assert verdict["dirty"] > 0, verdict.text()
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "readers"),
+    [
+        ("without-marks", MIXES[AUTOCOMMIT]),
+        ("without-tokens", MIXES[AUTOCOMMIT]),
+        ("publishes-snapshots", MIXES[REPEATABLE_READ]),
+    ],
+)
+def test_each_safeguard_is_missed(sabotage: str, readers: tuple[str, ...]) -> None:
+    verdict = check(Workload(seconds=5, readers=readers), sabotage, _patient())
+    print(verdict.text())
+    assert verdict["stale"] + verdict["dirty"] > 0, verdict.text()
+
+
+def _patient() -> Scene:
+    """A cache that is given the time it needs: an overloaded machine is not what is tested here."""
+    return Scene.here(TIMEOUT=10)
+
+
+def _assert_that_the_cache_was_used(verdict: Verdict) -> None:
+    assert verdict["hit"] > 300, verdict.details()
+    assert verdict.hit_rate > 0.3, verdict.details()
+    assert verdict["fill"] > 50, verdict.details()
+    assert verdict["refused_fill"] > 0, verdict.details()
+    assert verdict["values"] > 0, verdict.details()
+    assert not verdict["corrupt"] + verdict["error"] + verdict["lost_mark"], verdict.details()
+    assert not verdict["writers' error"] + verdict["writers' lost_mark"], verdict.details()
+
+
+def _assert_that_everything_was_tried(verdict: Verdict) -> None:
+    tried = [*(f"committed: {style}" for style in STYLES), *REGRETS]
+    assert not [name for name in tried if not verdict[name]], verdict.details()
