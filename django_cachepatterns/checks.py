@@ -123,7 +123,7 @@ def check_model(model: type[Model]) -> Iterator[CheckMessage]:
 def _codec_problems(model: type[Model], policy: CachePolicy) -> Iterator[CheckMessage]:
     try:
         codec_for(policy.codec, [])
-    except Exception as error:  # a codec of the user's may raise anything
+    except Exception as error:  # noqa: BLE001 - a codec of the user's may raise anything
         yield _error(
             model,
             "E009",
@@ -239,4 +239,6 @@ def _names(model: type[Model]) -> list[str]:
 
 
 def _error(model: type[Model], code: str, message: str, hint: str) -> CheckMessage:
-    return Error(f"{model._meta.label}: {message}", hint=hint, obj=model, id=f"cachepatterns.{code}")
+    return Error(
+        f"{model._meta.label}: {message}", hint=hint, obj=model, id=f"cachepatterns.{code}"
+    )

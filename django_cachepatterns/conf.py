@@ -115,7 +115,7 @@ def _callable(path: Any) -> Callable[[], str | None] | None:
     if path is None or callable(path):
         return path
     try:
-        return import_string(path)  # type: ignore[no-any-return]
+        return import_string(path)
     except ImportError as error:
         raise ImproperlyConfigured(
             f"CACHEPATTERNS['TENANT'] is {path!r}, which cannot be imported ({error}). "

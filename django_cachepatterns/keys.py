@@ -78,9 +78,7 @@ def row(family: bytes, pk: Any) -> bytes:
 
 def lookup(family: bytes, names: Iterable[str], values: Iterable[Any]) -> bytes:
     """The key of a lookup: `cp:shop.product:slug=shoe`, `...:category=7&sku=a-1`."""
-    pairs = (
-        f"{name}={part(value_text(value))}" for name, value in zip(names, values, strict=True)
-    )
+    pairs = (f"{name}={part(value_text(value))}" for name, value in zip(names, values, strict=True))
     return family + "&".join(pairs).encode()
 
 

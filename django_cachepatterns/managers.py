@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.db.models import Manager, Model
 
@@ -15,7 +15,7 @@ M = TypeVar("M", bound=Model)
 _Base = Manager.from_queryset(CachedQuerySet, "_Base")
 
 
-class CachedManager(_Base[M]):  # type: ignore[misc,valid-type]
+class CachedManager(_Base[M]):
     """Reads by primary key or lookup are read-through; every write invalidates.
 
     Combine it with a project's own queryset by `CachedManager.from_queryset(...)`. A
@@ -30,8 +30,8 @@ class CachedManager(_Base[M]):  # type: ignore[misc,valid-type]
                 ((name, value),) = kwargs.items()
                 instance = rows.get_by(name, value)
                 if instance is not None:
-                    return instance  # type: ignore[return-value]
-        return self.get_queryset().get(*args, **kwargs)  # type: ignore[no-any-return]
+                    return cast(M, instance)
+        return self.get_queryset().get(*args, **kwargs)
 
     def filter(self, *args: Any, **kwargs: Any) -> CachedQuerySet[M]:
         """As Django's. Of a page by primary key the query is built only if it must be run."""
@@ -39,19 +39,20 @@ class CachedManager(_Base[M]):  # type: ignore[misc,valid-type]
             rows = rows_of(self.model)
             ((name, values),) = kwargs.items()
             if rows is not None and rows.is_page(name, values):
-                queryset = self.get_queryset()
+                queryset = cast(CachedQuerySet[M], self.get_queryset())
                 # Django's own way to put a filter off, which its related managers use.
                 queryset._deferred_filter = (False, (), {name: tuple(values)})
-                return queryset  # type: ignore[no-any-return]
-        return self.get_queryset().filter(*args, **kwargs)  # type: ignore[no-any-return]
+                return queryset
+        return cast(CachedQuerySet[M], self.get_queryset().filter(*args, **kwargs))
 
     def _is_plain(self) -> bool:
         """Whether this manager is all rows, as they are routed."""
-        return self._db is None and not self._hints and _is_plain_class(type(self))
+        hints = self._hints  # type: ignore[attr-defined]
+        return self._db is None and not hints and _is_plain_class(cast(Any, type(self)))
 
 
 @cache
-def _is_plain_class(kind: type[CachedManager[Any]]) -> bool:
+def _is_plain_class(kind: Any) -> bool:
     """Whether nothing between `get()` and the rows was overridden."""
     queryset = kind._queryset_class
     return kind.get_queryset is Manager.get_queryset and all(

@@ -160,9 +160,7 @@ class CachePolicy:
         ):
             value = getattr(self, name)
             if value not in allowed:
-                yield Problem(
-                    "E007", f"{name} is {value!r}.", f"Use one of: {', '.join(allowed)}."
-                )
+                yield Problem("E007", f"{name} is {value!r}.", f"Use one of: {', '.join(allowed)}.")
 
 
 OPTIONS = tuple(field.name for field in fields(CachePolicy) if field.name != "unknown")

@@ -6,8 +6,9 @@ Only reads that pin whole rows are served from the cache; all others are Django'
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model, QuerySet
 from django.db.models.query import ModelIterable
 
@@ -30,11 +31,19 @@ class CachedQuerySet(QuerySet[M]):
     reads_through = True
     _nocache = False
 
+    if TYPE_CHECKING:
+        # What Django's own methods, and its documented subclasses, keep in a queryset.
+        _db: str | None
+        _hints: dict[str, Any]
+        _for_write: bool
+        _known_related_objects: dict[Any, Any]
+        _deferred_filter: tuple[bool, tuple[Any, ...], dict[str, Any]] | None
+
     def nocache(self) -> CachedQuerySet[M]:
         """The same query, read from the database."""
-        clone = self._chain()  # type: ignore[attr-defined]
+        clone: CachedQuerySet[M] = self._chain()  # type: ignore[attr-defined]
         clone._nocache = True
-        return clone  # type: ignore[no-any-return]
+        return clone
 
     # Reads
 
@@ -43,7 +52,7 @@ class CachedQuerySet(QuerySet[M]):
             found = self._read_through()
             if found is not None:
                 self._result_cache = found
-        super()._fetch_all()  # type: ignore[misc]
+        super()._fetch_all()
 
     def first(self) -> M | None:
         """As Django's; a hit where the query pins one row."""
@@ -69,7 +78,7 @@ class CachedQuerySet(QuerySet[M]):
         return super().in_bulk(id_list, field_name=field_name)
 
     def _read_through(self) -> list[Any] | None:
-        if self._deferred_filter is not None and self._is_plain():  # type: ignore[has-type]
+        if self._deferred_filter is not None and self._is_plain():
             return self._page()
         pins = self._pins()
         if pins is None:
@@ -85,7 +94,8 @@ class CachedQuerySet(QuerySet[M]):
 
     def _page(self) -> list[Any] | None:
         """The rows of a filter that the manager has put off: nothing else was asked since."""
-        _, _, kwargs = self._deferred_filter  # type: ignore[has-type]
+        assert self._deferred_filter is not None
+        kwargs = self._deferred_filter[2]
         ((name, values),) = kwargs.items()
         rows = self._rows()
         if rows is None or rows.in_default_order is None or not rows.is_page(name, values):
@@ -100,15 +110,15 @@ class CachedQuerySet(QuerySet[M]):
             return None
         try:
             instance = _read_one(rows, pins.equal)
-        except self.model.DoesNotExist:
+        except ObjectDoesNotExist:
             return []
         return None if instance is None else adopt(self, [instance])
 
     def _finished(self, instances: list[Any]) -> list[Any]:
         """The instances with their prefetches done."""
-        holder = self._chain()  # type: ignore[attr-defined]
+        holder: CachedQuerySet[M] = self._chain()  # type: ignore[attr-defined]
         holder._result_cache = instances
-        QuerySet._fetch_all(holder)  # type: ignore[attr-defined]
+        QuerySet._fetch_all(holder)
         return instances
 
     def _pins(self) -> Pinned | None:
@@ -118,10 +128,10 @@ class CachedQuerySet(QuerySet[M]):
         """Whether this reads instances of its own model where reads are routed to."""
         return (
             not self._nocache
-            and self._db is None  # type: ignore[has-type]
-            and not self._for_write  # type: ignore[has-type]
-            and self._iterable_class is ModelIterable  # type: ignore[has-type]
-            and not self._known_related_objects  # type: ignore[has-type]
+            and self._db is None
+            and not self._for_write
+            and self._iterable_class is ModelIterable
+            and not self._known_related_objects
         )
 
     def _is_everything(self) -> bool:
@@ -135,7 +145,7 @@ class CachedQuerySet(QuerySet[M]):
         )
 
     def _rows(self) -> CachedRows | None:
-        return rows_of(self.model, self._hints)  # type: ignore[has-type]
+        return rows_of(self.model, self._hints)
 
     # Writes that send no signals
 
@@ -152,14 +162,14 @@ class CachedQuerySet(QuerySet[M]):
     bulk_create.alters_data = True  # type: ignore[attr-defined]
 
     def _raw_delete(self, using: str | None) -> int:
-        return writes.raw_delete(self, super()._raw_delete, using)  # type: ignore[misc]
+        return writes.raw_delete(self, super()._raw_delete, using or self.db)
 
     _raw_delete.alters_data = True  # type: ignore[attr-defined]
 
     def _clone(self) -> CachedQuerySet[M]:
-        clone = super()._clone()  # type: ignore[misc]
+        clone: CachedQuerySet[M] = super()._clone()  # type: ignore[misc]
         clone._nocache = self._nocache
-        return clone  # type: ignore[no-any-return]
+        return clone
 
 
 def _read_one(rows: CachedRows, equal: dict[str, Any]) -> Any:
@@ -174,7 +184,7 @@ def _read_one(rows: CachedRows, equal: dict[str, Any]) -> Any:
         except TypeError:
             return None
         if found is None:
-            raise rows.model.DoesNotExist  # type: ignore[attr-defined]
+            raise rows.does_not_exist()
         return None if found is Untranslatable else found
     lookup = rows.lookups.get(frozenset(names))
     return None if lookup is None else rows.get_by_lookup(lookup, lookup.arrange(equal))

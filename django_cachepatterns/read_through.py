@@ -35,7 +35,7 @@ class Loaded(NamedTuple):
     publish: bool
 
 
-class Source(Protocol[Key, Value]):
+class Source(Protocol[Key, Value]):  # type: ignore[misc]
     """Where the entries of one family come from."""
 
     name: str
@@ -177,7 +177,8 @@ class Reader(Generic[Key, Value]):
         direct = list(todo.marked)
         if todo.marked:
             metrics.count(self.source.name, "bypass", len(todo.marked))
-        wanted = [(key, None) for key in todo.missing] + list(todo.useless)
+        wanted: list[tuple[Key, bytes | None]] = [(key, None) for key in todo.missing]
+        wanted += todo.useless
         if wanted:
             metrics.count(self.source.name, "miss", len(wanted))
         refused = [key for key, _ in wanted if not self.source.may_fill(key)]

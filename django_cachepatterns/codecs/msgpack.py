@@ -35,9 +35,7 @@ class MsgpackCodec:
 
     def encode(self, values: Iterable[Any]) -> bytes:
         """See `Codec`."""
-        row = [
-            _carried(value, column) for value, column in zip(values, self._columns, strict=True)
-        ]
+        row = [_carried(value, column) for value, column in zip(values, self._columns, strict=True)]
         try:
             return _encoder.encode(row)
         except (OverflowError, UnicodeEncodeError) as error:

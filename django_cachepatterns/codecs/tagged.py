@@ -15,7 +15,6 @@ from uuid import UUID
 
 from ..exceptions import CodecError
 
-
 DAMAGE = (
     ValueError,
     TypeError,

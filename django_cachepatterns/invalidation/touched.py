@@ -8,11 +8,9 @@ from typing import Any
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Model
 
-from .. import conf, keys
+from .. import conf, fields, keys
 from ..policy import CachePolicy
 from .registry import Target, targets_of
-
-_UNKNOWN: Any = object()
 
 
 def by_save(
@@ -30,8 +28,8 @@ def by_save(
         else:
             yield from _rows(target, family, pk, alias)
         for names in policy.lookups:
-            if update_fields is None or not set(update_fields).isdisjoint(_spellings(target, names)):
-                yield _lookup(target, family, names, _values_of(instance))
+            if update_fields is None or _spellings(target, names) & set(update_fields):
+                yield _lookup(target, family, names, instance.__dict__.__getitem__)
 
 
 def by_delete(instance: Model, alias: str) -> Iterator[bytes]:
@@ -47,7 +45,7 @@ def by_keys(model: type[Model], pks: Iterable[Any], alias: str) -> Iterator[byte
     found = list(pks)
     for target, family, _ in _families(model, alias):
         for pk in found:
-            yield from _rows(target, family, _prepared(target.written, pk), alias)
+            yield from _rows(target, family, fields.prepared(target.written, pk), alias)
 
 
 def by_lookup_values(
@@ -94,7 +92,7 @@ def _families(model: type[Model], alias: str) -> Iterator[tuple[Target, bytes, C
 
 def _rows(target: Target, family: bytes, pk: Any, alias: str) -> Iterator[bytes]:
     for each in target.primary_keys(pk, alias):
-        yield keys.row(family, _prepared(target.model, each))
+        yield keys.row(family, fields.prepared(target.model, each))
 
 
 def _pk_value(instance: Model, target: Target) -> Any:
@@ -103,21 +101,13 @@ def _pk_value(instance: Model, target: Target) -> Any:
         value = instance.pk
     else:
         # A child is written; this is its parent's key.
-        value = instance.__dict__.get(target.model._meta.pk.attname)  # type: ignore[union-attr]
+        value = instance.__dict__.get(fields.primary_key(target.model).attname)
     if value is None or hasattr(value, "resolve_expression"):
         return None
     try:
-        return _prepared(target.model, value)
+        return fields.prepared(target.model, value)
     except (TypeError, ValueError, ValidationError):
         return None  # The statement will say what is wrong with it.
-
-
-def _prepared(model: type[Model], pk: Any) -> Any:
-    return model._meta.pk.get_prep_value(pk)  # type: ignore[union-attr]
-
-
-def _values_of(instance: Model) -> Callable[[str], Any]:
-    return instance.__dict__.__getitem__
 
 
 def _lookup(
@@ -128,7 +118,7 @@ def _lookup(
     found: list[Any] = []
     try:
         for name in names:
-            column = target.model._meta.get_field(name)
+            column = fields.column(target.model, name)
             value = values(column.attname)
             if hasattr(value, "resolve_expression"):
                 return keys.absences(family)
@@ -140,7 +130,7 @@ def _lookup(
 
 
 def _attnames(target: Target, names: Iterable[str]) -> set[str]:
-    return {target.model._meta.get_field(name).attname for name in names}
+    return {fields.attname(target.model, name) for name in names}
 
 
 def _spellings(target: Target, names: Iterable[str]) -> set[str]:

@@ -14,18 +14,18 @@ from django.utils.functional import cached_property
 from ..managers import CachedManager
 
 
-class CachedOptions(Options):  # type: ignore[type-arg]
+class CachedOptions(Options):
     """The options of a cached model.
 
     A subclass, because Django forgets its cached properties whenever a model is added.
     """
 
     @cached_property
-    def base_manager(self) -> CachedManager:  # type: ignore[type-arg,override]
+    def base_manager(self) -> CachedManager:
         chosen = Options.base_manager.func(self)  # type: ignore[attr-defined]
         if not chosen.auto_created:
-            return chosen  # type: ignore[no-any-return]
-        manager: CachedManager = CachedManager()  # type: ignore[type-arg]
+            return chosen
+        manager: CachedManager = CachedManager()
         manager.name = "_base_manager"
         manager.model = self.model
         manager.auto_created = True
@@ -36,5 +36,5 @@ def use_cached_base_manager(model: type[Model]) -> None:
     """Make the base manager of a cached model a cached one, unless its Meta names another."""
     meta = model._meta
     if type(meta) is Options:
-        meta.__class__ = CachedOptions  # type: ignore[assignment]
+        meta.__class__ = CachedOptions
         meta.__dict__.pop("base_manager", None)

@@ -13,6 +13,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model
 
+from .. import fields
 from ..codecs import Column, kinds
 from ..codecs.kinds import Kind
 
@@ -98,9 +99,7 @@ def compares_exactly(field: Field[Any, Any], connection: BaseDatabaseWrapper) ->
     Where `Shoe` finds `shoe`, "there is no Shoe" cannot be remembered: a write of `shoe` would
     not know that it contradicts that.
     """
-    target = field
-    while target.remote_field is not None:
-        target = target.target_field
+    target = fields.target(field)
     if getattr(target, "db_collation", None):
         return False
     if connection.vendor == "sqlite":

@@ -43,7 +43,7 @@ def _converter(
 
 def _json_converter(otherwise: Converter) -> Converter:
     """`json.loads` without what it does around the scanner: that is most of the time of a hit."""
-    scan = json.JSONDecoder().scan_once
+    scan: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
     def convert(value: Any) -> Any:
         if type(value) is str:

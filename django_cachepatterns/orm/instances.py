@@ -57,7 +57,7 @@ class InstanceFactory:
             row["_state"] = state = ModelState()
             state.adding = False
             state.db = alias
-            state.fields_cache = {}  # type: ignore[assignment]
+            state.fields_cache = {}
             instance.__dict__ = row
             instances.append(instance)
         return instances

@@ -28,7 +28,7 @@ def load_rows(
     be its own. On PostgreSQL the same query asks for both.
     """
     # Not the model's own manager: that may be filtered, and this must see every row.
-    queryset = QuerySet(model, using=alias).filter(**filters).order_by()
+    queryset: QuerySet[Any, Any] = QuerySet(model, using=alias).filter(**filters).order_by()
     connection = connections[alias]
     question = _question(connection)
     if isinstance(question, str):

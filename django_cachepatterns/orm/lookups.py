@@ -11,9 +11,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from django.db.models import CharField, Field, Model
+from django.db.models import CharField, Model
 
-from .. import keys
+from .. import fields, keys
 from ..codecs import Column, kinds
 from ..codecs.msgpack import MsgpackCodec
 from ..policy import CachePolicy
@@ -42,7 +42,7 @@ class Owner(Protocol):
     alias: str
     fingerprint: bytes
     tag: bytes | None
-    pk: Field[Any, Any]
+    pk: Any
 
     def key_of(self, value: Any) -> Any:
         """A primary key as entries are asked for by."""
@@ -65,8 +65,7 @@ class Lookup:
     """
 
     def __init__(self, rows: Owner, names: Sequence[str], connection: Any) -> None:
-        meta = rows.model._meta
-        self.fields: list[Any] = [meta.get_field(name) for name in names]
+        self.fields = [fields.column(rows.model, name) for name in names]
         self.attnames = frozenset(field.attname for field in self.fields)
         self._order = tuple(field.attname for field in self.fields)
         self._rows = rows

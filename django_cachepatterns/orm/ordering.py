@@ -8,6 +8,8 @@ from typing import Any
 from django.db.models import Model
 from django.db.models.sql import Query
 
+from .. import fields
+
 
 def sorter(query: Query, model: type[Model]) -> Callable[[Iterable[Any]], list[Any]] | None:
     """Puts instances in the query's order; `None` where only the database knows that order.
@@ -18,9 +20,7 @@ def sorter(query: Query, model: type[Model]) -> Callable[[Iterable[Any]], list[A
     ordering = query.order_by or (query.default_ordering and query.get_meta().ordering) or ()
     if query.extra_order_by or len(ordering) > 1:
         return None
-    pk = model._meta.pk
-    if pk is None:
-        return None
+    pk = fields.primary_key(model)
     descending = False
     if ordering:
         name = ordering[0]
@@ -45,6 +45,5 @@ def sorter(query: Query, model: type[Model]) -> Callable[[Iterable[Any]], list[A
 
 
 def _sorts_like_python(pk: Any) -> bool:
-    while pk.remote_field is not None:
-        pk = pk.target_field
-    return pk.get_internal_type().endswith(("AutoField", "IntegerField"))
+    internal: str = fields.target(pk).get_internal_type()
+    return internal.endswith(("AutoField", "IntegerField"))

@@ -87,7 +87,7 @@ def _conjuncts(where: WhereNode) -> list[Any] | None:
 
 def _column(lhs: Any, query: Query, model: type[Model]) -> str | None:
     """The attname of a column of the query's own table."""
-    if type(lhs) is not Col or lhs.alias != query.base_table:
+    if type(lhs) is not Col or lhs.alias != _base_alias(query):
         return None
     target = lhs.target
     return target.attname if target in model._meta.concrete_fields else None
@@ -102,13 +102,18 @@ def _keys(lookup: Any, query: Query, model: type[Model]) -> list[Any] | None:
         lhs = lookup.lhs
         if type(lhs) is not ColPairs or len(lhs.targets) != 1 or lhs.targets[0] is not pk:
             return None
-        if lhs.alias != query.base_table:
+        if lhs.alias != _base_alias(query):
             return None
         values = [value for (value,) in values]
     elif pk is None or _column(lookup.lhs, query, model) != pk.attname:
         return None
     keys = [value for value in values if value is not None]
     return None if any(map(_is_expression, keys)) else keys
+
+
+def _base_alias(query: Query) -> str | None:
+    # Not `query.base_table`, which is cached: asked too early it stays `None` for good.
+    return next(iter(query.alias_map), None)
 
 
 def _is_expression(value: Any) -> bool:

@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connections, router
-from django.db.models import AutoField, Field, IntegerField, Model
+from django.db.models import AutoField, IntegerField, Model
 from django.db.models.sql import Query
 
-from .. import conf, entry, keys, metrics
+from .. import conf, entry, fields, keys, metrics
 from ..exceptions import CodecError, PolicyError, StoreUnavailable
 from ..keys import KeySpace
 from ..policy import CachePolicy
@@ -24,6 +24,7 @@ from .ordering import sorter
 from .shape import Row, RowShape
 
 _MISSING: Any = object()
+
 
 class Untranslatable(Exception):
     """The database calls values equal that have different keys: this read is not cacheable."""
@@ -58,8 +59,7 @@ class CachedRows:
         self.family = space.family(self.name, alias)
         self.shape = RowShape(model, alias, policy.codec)
         self.fingerprint = self.shape.fingerprint
-        pk: Field[Any, Any] = model._meta.pk  # type: ignore[assignment]
-        self.pk = pk
+        self.pk = pk = fields.primary_key(model)
         self.tag = keys.absences(self.family) if compares_exactly(pk, connection) else None
         self._plain_pk = _plain_type(pk)
         self._snapshots = reads_a_snapshot(connection)
@@ -102,7 +102,7 @@ class CachedRows:
             and set(map(type, values)) == {self._plain_pk}
         )
 
-    def get(self, pk: Any) -> Model | None | type[Untranslatable]:
+    def get(self, pk: Any) -> Model | type[Untranslatable] | None:
         """The row of a primary key, `None` where there is none: the hit path."""
         key = self.family + b"%d" % pk if type(pk) is int else keys.row(self.family, pk)
         if (self._snapshots or open_writes.count) and self._must_bypass(key):
@@ -154,7 +154,8 @@ class CachedRows:
         self, asked: Sequence[Any], found: Sequence[bytes | None]
     ) -> tuple[dict[Any, Row], list[tuple[Any, bytes | None]]]:
         """The rows of the usable entries, and what is left to the reader."""
-        head, decode, payload_of = self.shape.head(self.store.epoch), self.shape.decode, entry.payload_of
+        head, decode = self.shape.head(self.store.epoch), self.shape.decode
+        payload_of = entry.payload_of
         rows: dict[Any, Row] = {}
         rest: list[tuple[Any, bytes | None]] = []
         for pk, data in zip(asked, found, strict=True):
@@ -193,7 +194,7 @@ class CachedRows:
         if found.uncacheable:
             return None
         if found.pk is None:
-            raise self._does_not_exist()
+            raise self.does_not_exist()
         instance = self.get(found.pk)
         if isinstance(instance, Model) and lookup.leads_to(instance, values):
             return instance
@@ -252,15 +253,15 @@ class CachedRows:
         row = rows.get(pk)
         return None if row is None else self.shape.instances((row,), self.seen_as)[0]
 
-    def _found(self, instance: Model | None | type[Untranslatable]) -> Model | None:
+    def _found(self, instance: Model | type[Untranslatable] | None) -> Model | None:
         if instance is None:
-            raise self._does_not_exist()
+            raise self.does_not_exist()
         return None if instance is Untranslatable else instance  # type: ignore[return-value]
 
-    def _does_not_exist(self) -> Exception:
-        return self.model.DoesNotExist(  # type: ignore[no-any-return,attr-defined]
-            f"{self.model._meta.object_name} matching query does not exist."
-        )
+    def does_not_exist(self) -> Exception:
+        """What `get()` raises where there is no row."""
+        error: type[Exception] = self.model.DoesNotExist  # type: ignore[attr-defined]
+        return error(f"{self.model._meta.object_name} matching query does not exist.")
 
     def _make_lookups(self, connection: Any) -> Iterable[Lookup]:
         for names in self.policy.lookups:
@@ -274,7 +275,7 @@ def rows_of(model: type[Model], hints: Mapping[str, Any] | None = None) -> Cache
         rows = config.memo.get(model, _MISSING)
         if rows is _MISSING:
             rows = config.memo[model] = _make(model, config, "default", "default")
-        return rows  # type: ignore[no-any-return]
+        return rows
     hints = hints or {}
     written, read = router.db_for_write(model, **hints), router.db_for_read(model, **hints)
     key = (model, config.key_space().root, written, read)
@@ -283,7 +284,7 @@ def rows_of(model: type[Model], hints: Mapping[str, Any] | None = None) -> Cache
         if len(config.memo) > _MEMO_LIMIT:
             config.memo.clear()
         rows = config.memo[key] = _make(model, config, written, read)
-    return rows  # type: ignore[no-any-return]
+    return rows
 
 
 _MEMO_LIMIT = 10_000
@@ -306,19 +307,12 @@ def _make(model: type[Model], config: conf.Config, alias: str, seen_as: str) -> 
 def is_cacheable(model: type[Model]) -> bool:
     """Whether rows of this model can be entries: one primary key column."""
     meta = model._meta
-    return not (
-        meta.abstract
-        or meta.swapped
-        or getattr(meta, "is_composite_pk", False)
-        or not meta.managed
-        and meta.pk is None
-    )
+    return not (meta.abstract or meta.swapped or getattr(meta, "is_composite_pk", False))
 
 
-def _plain_type(pk: Field[Any, Any]) -> type[Any] | None:
+def _plain_type(pk: Any) -> type[Any] | None:
     """The type of a key that needs no preparation; `None` where every value does."""
-    while pk.remote_field is not None:
-        pk = pk.target_field
+    pk = fields.target(pk)
     prepare = type(pk).get_prep_value
     if prepare is IntegerField.get_prep_value or prepare is AutoField.get_prep_value:
         return int

@@ -10,17 +10,21 @@ from django.db import connections, transaction
 from django.db.models import Model, Q, QuerySet
 from django.db.models.sql import UpdateQuery
 
+from .. import fields
 from ..invalidation import touched
 from ..invalidation.registry import targets_of
 from ..transactions import WriteLog, write_log, writing
 
 
-def update(
-    queryset: QuerySet[Any], plain: Callable[..., int], values: dict[str, Any]
-) -> int:
+def update(queryset: QuerySet[Any], plain: Callable[..., int], values: dict[str, Any]) -> int:
     """Run an `update()` and mark the rows that it changed before they are committed."""
     query = queryset.query
-    if not targets_of(queryset.model) or query.is_sliced or query.combinator or query.distinct_fields:
+    if (
+        not targets_of(queryset.model)
+        or query.is_sliced
+        or query.combinator
+        or query.distinct_fields
+    ):
         return plain(**values)
     queryset._for_write = True  # type: ignore[attr-defined]
     alias = queryset.db
@@ -69,33 +73,29 @@ def raw_delete(queryset: QuerySet[Any], plain: Callable[..., int], using: str) -
         return plain(using)
 
 
-def _prepared_update(
-    queryset: QuerySet[Any], values: dict[str, Any], alias: str
-) -> UpdateQuery | None:
+def _prepared_update(queryset: QuerySet[Any], values: dict[str, Any], alias: str) -> Any:
     """The update's query, where one statement can tell which rows it changed; else `None`."""
     if not _can_return(alias):
         return None
-    query: UpdateQuery = queryset.query.chain(UpdateQuery)
+    query: Any = queryset.query.chain(UpdateQuery)
     query.add_update_values(values)
     # Annotations are part of the values by now; an order means nothing to these databases.
     query.clear_select_clause()
     query.clear_ordering(force=True)
-    pk = queryset.model._meta.pk
+    pk = fields.primary_key(queryset.model)
     if query.related_updates or any(field is pk for field, _, _ in query.values):
         return None
     return query
 
 
-def _update_returning(
-    queryset: QuerySet[Any], query: UpdateQuery, alias: str, log: WriteLog
-) -> int:
+def _update_returning(queryset: QuerySet[Any], query: Any, alias: str, log: WriteLog) -> int:
     """`UPDATE ... RETURNING`: the rows are learned from the statement itself."""
     model = queryset.model
     meta = model._meta
     changed = {field.attname for field, _, _ in query.values}
-    fields: list[Any] = [meta.pk]
+    columns = [fields.primary_key(model)]
     if changed & touched.lookup_columns(model):
-        fields += [meta.get_field(name) for name in sorted(touched.lookup_columns(model))]
+        columns += [fields.column(model, name) for name in sorted(touched.lookup_columns(model))]
     compiler = query.get_compiler(alias)
     try:
         sql, params = compiler.as_sql()
@@ -105,15 +105,15 @@ def _update_returning(
         return 0
     quote = connections[alias].ops.quote_name
     table = quote(query.base_table)
-    returned = ", ".join(f"{table}.{quote(field.column)}" for field in fields)
+    returned = ", ".join(f"{table}.{quote(field.column)}" for field in columns)
     with connections[alias].cursor() as cursor:
         cursor.execute(f"{sql} RETURNING {returned}", params)
         rows: Iterable[Any] = cursor.fetchall()
-    converters = compiler.get_converters([field.get_col(meta.db_table) for field in fields])
+    converters = compiler.get_converters([field.get_col(meta.db_table) for field in columns])
     rows = list(compiler.apply_converters(rows, converters) if converters else rows)
     keys = list(touched.by_keys(model, [row[0] for row in rows], alias))
-    if len(fields) > 1:
-        names = [field.attname for field in fields]
+    if len(columns) > 1:
+        names = [field.attname for field in columns]
         for row in rows:
             values = dict(zip(names, row, strict=True)).__getitem__
             keys += touched.by_lookup_values(model, values, alias, changed)
@@ -128,9 +128,8 @@ def _update_locked(
     model = queryset.model
     pks = _lock(queryset, alias)
     log.begin(touched.by_keys(model, pks, alias))
-    meta = model._meta
-    changed = {meta.get_field(meta.pk.name if name == "pk" else name).attname for name in values}  # type: ignore[union-attr]
-    if changed & {*touched.lookup_columns(model), meta.pk.attname}:  # type: ignore[union-attr]
+    changed = {fields.attname(model, name) for name in values}
+    if changed & {*touched.lookup_columns(model), fields.primary_key(model).attname}:
         log.begin(touched.by_insert(model, alias))
     restricted = queryset._chain().filter(pk__in=pks)  # type: ignore[attr-defined]
     count = QuerySet.update(restricted, **values)
@@ -142,7 +141,9 @@ def _lock(queryset: QuerySet[Any], alias: str) -> list[Any]:
     """The primary keys that a query matches, locked where the database can."""
     matching = queryset._chain().order_by()  # type: ignore[attr-defined]
     matching.query.select_for_update = False
-    rows = QuerySet(queryset.model, using=alias).filter(pk__in=matching.values("pk"))
+    rows: QuerySet[Any, Any] = QuerySet(queryset.model, using=alias).filter(
+        pk__in=matching.values("pk")
+    )
     features = connections[alias].features
     if features.has_select_for_update:
         rows = rows.select_for_update(of=("self",) if features.has_select_for_update_of else ())
@@ -161,18 +162,14 @@ def _pks_by_unique_values(model: type[Model], objs: Sequence[Any], alias: str) -
     if not objs:
         return []
     meta = model._meta
-    groups = [(field.attname,) for field in meta.concrete_fields if field.unique]
-    groups += [
-        tuple(meta.get_field(name).attname for name in constraint.fields)
-        for constraint in meta.total_unique_constraints
-    ]
-    groups += [
-        tuple(meta.get_field(name).attname for name in names) for names in meta.unique_together
-    ]
+    groups: list[Sequence[str]] = [(field.name,) for field in meta.concrete_fields if field.unique]
+    groups += [constraint.fields for constraint in meta.total_unique_constraints]
+    groups += meta.unique_together
     matches = Q()
     for obj in objs:
         for group in groups:
-            values = {name: getattr(obj, name) for name in group}
+            names = [fields.attname(model, name) for name in group]
+            values = {name: getattr(obj, name) for name in names}
             if None not in values.values():
                 matches |= Q(**values)
     if not matches:

@@ -51,9 +51,9 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def lease_over(self, keys: Sequence[bytes], seen: Sequence[bytes], lease: bytes, ttl: int) -> (
-        list[bytes | None]
-    ):
+    def lease_over(
+        self, keys: Sequence[bytes], seen: Sequence[bytes], lease: bytes, ttl: int
+    ) -> list[bytes | None]:
         """Take leases in the place of entries that are of no use, if they still stand.
 
         Returns, for each key, `None` where the lease was taken, else what stands there.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from redis.connection import ConnectionInterface, ConnectionPool
+from redis.connection import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
@@ -108,9 +108,7 @@ class Channel:
             self._pool.release(connection)
 
 
-def _exchange(
-    connection: ConnectionInterface, packed: bytes, count: int, *, keep_errors: bool
-) -> list[Any]:
+def _exchange(connection: Any, packed: bytes, count: int, *, keep_errors: bool) -> list[Any]:
     connection.send_packed_command((packed,))
     replies: list[Any] = []
     for _ in range(count):
@@ -125,7 +123,7 @@ def _exchange(
 
 def _opened(pool: ConnectionPool) -> tuple[Any, bytes]:
     """A connection and the epoch of the server at its other end."""
-    connection = pool.get_connection()
+    connection: Any = pool.get_connection()
     try:
         connection.send_command("INFO", "server")
         return connection, _epoch_of(connection.read_response())

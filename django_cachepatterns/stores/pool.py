@@ -39,7 +39,7 @@ def make_pool(alias: str, timeout: float) -> ConnectionPool:
     )
     # Each thread keeps one connection; a limit would only turn threads away from the cache.
     pool.max_connections = 2**31
-    return pool  # type: ignore[no-any-return]
+    return pool
 
 
 def _client_of(alias: str) -> Any:

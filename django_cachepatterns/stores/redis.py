@@ -156,9 +156,7 @@ class RedisStore(Store):
 
     def _script(self, each: Script, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
         try:
-            return self._channels.channel.call(
-                _pack_script(b"EVALSHA", each.sha, keys, arguments)
-            )
+            return self._channels.channel.call(_pack_script(b"EVALSHA", each.sha, keys, arguments))
         except NoScriptError:
             return self._call(_pack_script(b"EVAL", each.source, keys, arguments))
         except RedisError as error:
@@ -196,7 +194,8 @@ os.register_at_fork(after_in_child=_after_fork)
 
 def _pack(arguments: tuple[bytes, ...]) -> bytes:
     """A command in the server's protocol."""
-    return hiredis.pack_command(arguments)
+    packed: bytes = hiredis.pack_command(arguments)  # type: ignore[arg-type]
+    return packed
 
 
 def _pack_script(
@@ -211,7 +210,7 @@ def _entry_of(reply: Any) -> bytes | None:
         if str(reply).startswith("WRONGTYPE"):
             return b""
         raise _unavailable(reply) from reply
-    return reply  # type: ignore[no-any-return]
+    return reply
 
 
 def _unavailable(error: RedisError) -> StoreUnavailable:

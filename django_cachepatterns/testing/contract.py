@@ -239,9 +239,7 @@ class LeaseContract(ReadContract):
         assert store.get(key) == b""
         assert store.lease_over([key], [b""], lease, LONG) == [None]
 
-    def test_what_is_no_string_is_leased_over(
-        self, store: Store, key: bytes, lease: bytes
-    ) -> None:
+    def test_what_is_no_string_is_leased_over(self, store: Store, key: bytes, lease: bytes) -> None:
         self.put_foreign(store, key)
         assert store.lease_over([key], [b""], lease, LONG) == [None]
         assert store.get(key) == lease
@@ -658,9 +656,7 @@ class MarkContract(LeaseContract):
 
     # Marks that were lost
 
-    def test_a_lost_mark_is_counted(
-        self, store: Store, keys: list[bytes], writer: bytes
-    ) -> None:
+    def test_a_lost_mark_is_counted(self, store: Store, keys: list[bytes], writer: bytes) -> None:
         store.begin_write(keys[:2], writer, SHORT)
         store.begin_write(keys[2:], writer, LONG)
         self.wait_until_gone(store, keys[1])

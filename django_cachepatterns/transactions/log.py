@@ -199,9 +199,7 @@ class WriteLog:
     def _watch(self, connection: BaseDatabaseWrapper, level: Level) -> None:
         callback = _End(self)
         level.callback = weakref.ref(callback, lambda _: self._dropped(level))
-        # Not `transaction.on_commit()`: under manual transaction management that refuses, while
-        # the list itself works there, too.
-        connection.run_on_commit.append((set(connection.savepoint_ids), callback, True))
+        _register(connection, callback)
 
     def _dropped(self, level: Level) -> None:
         if os.getpid() != self.pid:
@@ -338,6 +336,12 @@ def _undo_with_testcase(connection: BaseDatabaseWrapper | None, keys: list[bytes
 
     callback = _Undo()
     _undone.add(weakref.ref(callback, dropped))
+    _register(connection, callback)
+
+
+def _register(connection: Any, callback: Callable[[], None]) -> None:
+    # Not `transaction.on_commit()`: under manual transaction management that refuses, while the
+    # list itself works there, too.
     connection.run_on_commit.append((set(connection.savepoint_ids), callback, True))
 
 

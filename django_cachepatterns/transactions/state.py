@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 
@@ -12,7 +14,7 @@ def in_transaction(connection: BaseDatabaseWrapper) -> bool:
     sees what it would see in autocommit.
     """
     if connection.in_atomic_block:
-        return any(not block._from_testcase for block in connection.atomic_blocks)
+        return not all(map(_is_testcases, connection.atomic_blocks))
     if connection.connection is None:
         return not connection.settings_dict["AUTOCOMMIT"]
     return not connection.autocommit
@@ -21,7 +23,7 @@ def in_transaction(connection: BaseDatabaseWrapper) -> bool:
 def in_testcase(connection: BaseDatabaseWrapper) -> bool:
     """Whether a `TestCase` will roll back what is written now."""
     blocks = connection.atomic_blocks
-    return bool(blocks) and blocks[0]._from_testcase
+    return bool(blocks) and _is_testcases(blocks[0])
 
 
 def outcome_unknown(connection: BaseDatabaseWrapper) -> bool:
@@ -34,3 +36,8 @@ def outcome_unknown(connection: BaseDatabaseWrapper) -> bool:
         return False
     closed = getattr(connection.connection, "closed", None)
     return closed is None or bool(closed)
+
+
+def _is_testcases(block: Any) -> bool:
+    marked: bool = block._from_testcase
+    return marked
