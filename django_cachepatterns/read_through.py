@@ -271,7 +271,7 @@ class Reader(Generic[Key, Value]):
         try:
             stored = self.store.fill(keys, entry.lease(token.token), entries, ttls)
         except StoreUnavailable as error:
-            self._failed(error)
+            self.failed(error)
             return
         metrics.count(self.source.name, "fill", sum(stored))
         metrics.count(self.source.name, "refused_fill", len(stored) - sum(stored))
@@ -320,16 +320,17 @@ class Reader(Generic[Key, Value]):
                 [self.source.entry_key(key) for key in keys], entry.lease(token.token)
             )
         except StoreUnavailable as error:
-            self._failed(error)
+            self.failed(error)
 
     def without_cache(self, asked: Sequence[Key], error: StoreUnavailable) -> dict[Key, Value]:
         """The values of keys from the database, because the store failed."""
         if not asked:
             return {}
-        self._failed(error)
+        self.failed(error)
         return dict(self.source.load(asked).values)
 
-    def _failed(self, error: StoreUnavailable) -> None:
+    def failed(self, error: StoreUnavailable) -> None:
+        """Count and log that the store did not answer."""
         metrics.count(self.source.name, "error")
         logger.warning("Reading %s from the database: %s", self.source.name, error)
 

@@ -16,6 +16,7 @@ from django.db.models import CharField, Model
 from .. import fields, keys
 from ..codecs import Column, kinds
 from ..codecs.msgpack import MsgpackCodec
+from ..exceptions import StoreUnavailable
 from ..policy import CachePolicy
 from ..read_through import Loaded, Reader
 from ..transactions import wrote
@@ -92,7 +93,10 @@ class Lookup:
         """Do not go there again, neither in this process nor in others."""
         key = self.entry_key(values)
         self._remembered.pop(key, None)
-        self._rows.store.drop([key])
+        try:
+            self._rows.store.drop([key])
+        except StoreUnavailable as error:
+            self._reader.failed(error)
 
     def resolve(self, values: tuple[Any, ...]) -> Resolved:
         """The primary key, from the pointer's entry or the database."""

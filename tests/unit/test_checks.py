@@ -21,7 +21,9 @@ pytestmark = pytest.mark.django_db(databases=["default", "other"])
 def ids(messages: Any) -> list[str]:
     found: list[CheckMessage] = list(messages)
     for message in found:
-        assert message.hint or "Use" in message.msg or "Point" in message.msg or "Give" in message.msg, message
+        assert (
+            message.hint or "Use" in message.msg or "Point" in message.msg or "Give" in message.msg
+        ), message
     return [str(message.id).removeprefix("cachepatterns.") for message in found]
 
 
