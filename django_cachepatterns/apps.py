@@ -23,6 +23,9 @@ class CachePatternsConfig(AppConfig):
             self._add(model)
         registry.rebuild()
         events.connect_all()
+        signals.post_migrate.connect(
+            events.after_migrate, dispatch_uid="django_cachepatterns.post_migrate", weak=False
+        )
         signals.class_prepared.connect(
             self._prepared, dispatch_uid="django_cachepatterns.class_prepared", weak=False
         )

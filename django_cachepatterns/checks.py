@@ -15,6 +15,7 @@ from . import conf
 from .codecs import codec_for
 from .exceptions import PolicyError
 from .invalidation import registry
+from .models import CachedModel
 from .orm.columns import kind_of
 from .orm.rows import is_cacheable
 from .policy import CachePolicy
@@ -90,6 +91,15 @@ def check_models(
     for model in registry.cached_models():
         if labels is None or model._meta.app_label in labels:
             yield from check_model(model)
+    for model in apps.get_models():
+        if issubclass(model, CachedModel) and not registry.is_cached(model):
+            yield Warning(
+                f"{model._meta.label} is a CachedModel, but none of its managers is a "
+                "CachedManager, so nothing is cached.",
+                hint="Derive its manager from CachedManager, or leave the mixin out.",
+                obj=model,
+                id="cachepatterns.W003",
+            )
 
 
 def check_model(model: type[Model]) -> Iterator[CheckMessage]:

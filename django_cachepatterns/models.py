@@ -43,11 +43,6 @@ class CachedModel(models.Model):
         from_queryset: models.QuerySet[Any] | None = None,
     ) -> None:
         """As Django's: from the database, never from the cache."""
-        if from_queryset is None:
-            manager = type(self)._base_manager.db_manager(using, hints={"instance": self})
-            from_queryset = manager.get_queryset()
-        elif using is not None:
-            from_queryset = from_queryset.using(using)
         if isinstance(from_queryset, CachedQuerySet):
             from_queryset = from_queryset.nocache()
-        super().refresh_from_db(using=None, fields=fields, from_queryset=from_queryset)
+        super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)

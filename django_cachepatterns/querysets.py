@@ -84,7 +84,7 @@ class CachedQuerySet(QuerySet[M]):
         if pins is None:
             return None
         if pins.keys is None:
-            return self._instances(pins)
+            return None if self._refreshes(pins) else self._instances(pins)
         order = sorter(self.query, self.model)
         rows = self._rows()
         if order is None or rows is None or self.query.is_sliced:
@@ -113,6 +113,16 @@ class CachedQuerySet(QuerySet[M]):
         except ObjectDoesNotExist:
             return []
         return None if instance is None else adopt(self, [instance])
+
+    def _refreshes(self, pins: Pinned) -> bool:
+        """Whether this is `refresh_from_db()`: an instance that asks for its own row."""
+        asking = self._hints.get("instance")
+        pk = self.model._meta.pk
+        return (
+            isinstance(asking, self.model)
+            and pk is not None
+            and pins.equal == {pk.attname: asking.pk}
+        )
 
     def _finished(self, instances: list[Any]) -> list[Any]:
         """The instances with their prefetches done."""

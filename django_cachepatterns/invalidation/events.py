@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import logging
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
+from django.apps import AppConfig
 from django.db import router
 from django.db.models import Model, signals
 
+from .. import conf
+from ..exceptions import PolicyError, StoreUnavailable
+from ..stores import store_of
 from ..transactions import write_log
 from . import registry, touched
+
+logger = logging.getLogger("django_cachepatterns")
 
 
 def connect(model: type[Model]) -> None:
@@ -61,6 +68,30 @@ def connect_all() -> None:
     """Listen to every model whose writes touch an entry. Called when the apps are ready."""
     for model in list(registry.written_models()):
         connect(model)
+
+
+def after_migrate(
+    sender: AppConfig, using: str, plan: Sequence[tuple[Any, bool]] | None = None, **kwargs: Any
+) -> None:
+    """Drop the entries of an app that was migrated, or of all when the database was flushed.
+
+    What migrations write by SQL or by `update()`, and what `flush` truncates, sends no signal.
+    """
+    if plan is not None and all(step.app_label != sender.label for step, _ in plan):
+        return
+    for model in registry.cached_models():
+        if model._meta.app_label == sender.label:
+            forget(model)
+
+
+def forget(model: type[Model]) -> None:
+    """Drop every entry of a model."""
+    config = conf.config()
+    label = f"{config.values['KEY_PREFIX']}:{model._meta.label_lower}"
+    try:
+        store_of(config).drop_family(label)
+    except (StoreUnavailable, PolicyError) as error:
+        logger.error("Could not drop the entries of %s: %s.", model._meta.label, error)
 
 
 def prepared(sender: type[Model], **kwargs: Any) -> None:

@@ -109,7 +109,7 @@ class Lookup:
         pk = self._reader.read([values]).get(values)
         if pk is not None:
             if len(self._remembered) >= REMEMBERED:
-                self._remembered.pop(next(iter(self._remembered)), None)
+                self._remembered.clear()
             self._remembered[key] = pk
         return Resolved(pk)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from itertools import chain
+from typing import Any, TypeVar
 
 import hiredis
 from redis.connection import ConnectionPool
@@ -16,6 +18,8 @@ from ..exceptions import StoreUnavailable
 from .base import Store
 from .channel import Channel
 from .scripts import Script, script
+
+T = TypeVar("T")
 
 CHUNK = 1000
 """Keys in one script call: few enough not to hold the server up, many enough to be few calls."""
@@ -81,8 +85,11 @@ class RedisStore(Store):
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         if not keys:
             return []
-        replies: list[bytes | None] = self._call(_pack((b"MGET", *keys)))
-        return replies
+        if len(keys) <= CHUNK:
+            replies: list[bytes | None] = self._call(_pack((b"MGET", *keys)))
+            return replies
+        chunks = self._call_many([_pack((b"MGET", *chunk)) for chunk in _chunks(keys)])
+        return [data for chunk in map(_replied, chunks) for data in chunk]
 
     def lease(
         self, keys: Sequence[bytes], lease: bytes, ttl: int, tag: tuple[bytes, bytes] | None = None
@@ -112,13 +119,16 @@ class RedisStore(Store):
     def fill(
         self, keys: Sequence[bytes], lease: bytes, entries: Sequence[bytes], ttls: Sequence[int]
     ) -> list[bool]:
-        arguments = [lease]
-        for data, ttl in zip(entries, ttls, strict=True):
-            arguments += (data, b"%d" % ttl)
-        return [reply == 1 for reply in self._script(script("fill"), keys, arguments)]
+        values = [(data, b"%d" % ttl) for data, ttl in zip(entries, ttls, strict=True)]
+        calls = [
+            (some, [lease, *chain.from_iterable(pairs)])
+            for some, pairs in zip(_chunks(keys), _chunks(values), strict=True)
+        ]
+        chunks = self._scripts(script("fill"), calls)
+        return [reply == 1 for chunk in chunks for reply in chunk]
 
     def release(self, keys: Sequence[bytes], lease: bytes) -> None:
-        self._script(script("release"), keys, [lease])
+        self._chunked("release", keys, [lease])
 
     def begin_write(self, keys: Sequence[bytes], writer: bytes, ttl: int) -> None:
         self._chunked("begin_write", keys, [writer, b"%d" % ttl])
@@ -129,14 +139,30 @@ class RedisStore(Store):
     def drop(self, keys: Sequence[bytes]) -> int:
         return self._chunked("drop", keys, [])
 
+    def drop_family(self, label: str) -> int:
+        """Drop every entry of a model, of all tenants and databases, by SCAN.
+
+        Args:
+            label: what its keys have after the prefix, such as `cp:shop.product`.
+
+        Returns how many there were. Takes time in proportion to all keys of the server.
+        """
+        dropped, cursor = 0, b"0"
+        pattern = b"*" + re.sub(rb"([*?\[\]\\])", rb"\\\1", label.encode()) + b"[:@]*"
+        while True:
+            cursor, found = self._call(
+                _pack((b"SCAN", cursor, b"MATCH", pattern, b"COUNT", b"1000"))
+            )
+            dropped += self.drop(found)
+            if int(cursor) == 0:
+                return dropped
+
     def close(self) -> None:
         """Close every connection."""
         self._pool.disconnect()
 
     def _chunked(self, name: str, keys: Sequence[bytes], arguments: Sequence[bytes]) -> int:
-        chunks = [keys[at : at + CHUNK] for at in range(0, len(keys), CHUNK)]
-        calls = [(chunk, arguments) for chunk in chunks]
-        return sum(self._scripts(script(name), calls))
+        return sum(self._scripts(script(name), [(some, arguments) for some in _chunks(keys)]))
 
     def _scripts(
         self, each: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[bytes]]]
@@ -149,10 +175,7 @@ class RedisStore(Store):
         replies = self._call_many([_pack_script(b"EVALSHA", each.sha, *call) for call in calls])
         if any(isinstance(reply, NoScriptError) for reply in replies):
             replies = self._call_many([_pack_script(b"EVAL", each.source, *call) for call in calls])
-        for reply in replies:
-            if isinstance(reply, ResponseError):
-                raise _unavailable(reply) from reply
-        return replies
+        return [_replied(reply) for reply in replies]
 
     def _script(self, each: Script, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
         try:
@@ -202,6 +225,17 @@ def _pack_script(
     command: bytes, body: bytes, keys: Sequence[bytes], arguments: Sequence[bytes]
 ) -> bytes:
     return _pack((command, body, b"%d" % len(keys), *keys, *arguments))
+
+
+def _chunks(items: Sequence[T]) -> list[Sequence[T]]:
+    return [items[at : at + CHUNK] for at in range(0, len(items), CHUNK)]
+
+
+def _replied(reply: Any) -> Any:
+    """A pipeline's reply, raised if it is an error."""
+    if isinstance(reply, ResponseError):
+        raise _unavailable(reply) from reply
+    return reply
 
 
 def _entry_of(reply: Any) -> bytes | None:

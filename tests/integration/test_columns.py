@@ -23,7 +23,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 UTC = dt.UTC
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60)
-moments = st.datetimes(dt.datetime(1, 1, 2), dt.datetime(9999, 12, 30), timezones=st.just(UTC))
+moments = st.builds(
+    lambda day, time: dt.datetime.combine(day, time, UTC),
+    st.dates(dt.date(1, 1, 2), dt.date(9999, 12, 30)),
+    st.times(),
+)
 integers = st.integers(-(2**31), 2**31 - 1)
 decimals = st.decimals(-(10**15), 10**15, allow_nan=False, places=10)
 grid_cells = st.decimals(-(10**5), 10**5, allow_nan=False, places=3)

@@ -178,3 +178,14 @@ def test_a_row_that_moved_to_another_key(item: Item) -> None:
     assert is_gone(Item, pk)
     assert Item.objects.get(pk=pk + 1000).name == "one"
     assert Item.objects.get(slug="one").pk == pk + 1000
+
+
+def test_refresh_of_a_model_without_the_mixin(django_assert_num_queries: Any) -> None:
+    school = School.objects.create(city="old", pupils=3)
+    cached(School, school.pk)
+    with django_assert_num_queries(1):
+        school.refresh_from_db()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE testapp_school SET pupils = 4")
+    school.refresh_from_db()
+    assert school.pupils == 4

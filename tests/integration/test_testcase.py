@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from django.db import transaction
 from django.test import TestCase
 
@@ -9,7 +10,7 @@ from tests.testapp.models import Item, Label
 
 
 class CachingInATestCase(TestCase):
-    databases = {"default", "other"}  # noqa: RUF012 - Django's own way
+    databases = {"default", "other"}
 
     @classmethod
     def setUpTestData(cls) -> None:
@@ -19,50 +20,50 @@ class CachingInATestCase(TestCase):
         with self.assertNumQueries(1):
             Item.objects.get(pk=self.item.pk)
         with self.assertNumQueries(0):
-            self.assertEqual(Item.objects.get(pk=self.item.pk).name, "old")
+            assert Item.objects.get(pk=self.item.pk).name == "old"
 
     def test_1_a_write_is_seen_and_cached_again(self) -> None:
         Item.objects.get(pk=self.item.pk)
         self.item.name = "changed"
         self.item.save()
         with self.assertNumQueries(1):
-            self.assertEqual(Item.objects.get(pk=self.item.pk).name, "changed")
+            assert Item.objects.get(pk=self.item.pk).name == "changed"
         with self.assertNumQueries(0):
-            self.assertEqual(Item.objects.get(pk=self.item.pk).name, "changed")
+            assert Item.objects.get(pk=self.item.pk).name == "changed"
         Item.objects.create(name="second", slug="second")
         Item.objects.get(slug="second")
 
     def test_2_and_does_not_outlive_its_test(self) -> None:
-        self.assertEqual(Item.objects.get(pk=self.item.pk).name, "old")
-        with self.assertRaises(Item.DoesNotExist):
+        assert Item.objects.get(pk=self.item.pk).name == "old"
+        with pytest.raises(Item.DoesNotExist):
             Item.objects.get(slug="second")
 
     def test_blocks_inside(self) -> None:
         Item.objects.get(pk=self.item.pk)
         with transaction.atomic():
             Item.objects.filter(pk=self.item.pk).update(name="inner")
-            self.assertEqual(Item.objects.get(pk=self.item.pk).name, "inner")
-        self.assertEqual(Item.objects.get(pk=self.item.pk).name, "inner")
+            assert Item.objects.get(pk=self.item.pk).name == "inner"
+        assert Item.objects.get(pk=self.item.pk).name == "inner"
         with self.assertNumQueries(0):
-            self.assertEqual(Item.objects.get(pk=self.item.pk).name, "inner")
+            assert Item.objects.get(pk=self.item.pk).name == "inner"
         try:
             with transaction.atomic():
                 Item.objects.filter(pk=self.item.pk).update(name="undone")
                 raise ZeroDivisionError
         except ZeroDivisionError:
             pass
-        self.assertEqual(Item.objects.get(pk=self.item.pk).name, "inner")
+        assert Item.objects.get(pk=self.item.pk).name == "inner"
 
     def test_on_commit_callbacks(self) -> None:
         seen: list[str] = []
         with self.captureOnCommitCallbacks(execute=True), transaction.atomic():
             Item.objects.filter(pk=self.item.pk).update(name="inner")
             transaction.on_commit(lambda: seen.append(Item.objects.get(pk=self.item.pk).name))
-        self.assertEqual(seen, ["inner"])
+        assert seen == ["inner"]
 
     def test_cascades(self) -> None:
         label = Label.objects.create(item=self.item, text="x")
         Label.objects.get(pk=label.pk)
         self.item.delete()
-        with self.assertRaises(Label.DoesNotExist):
+        with pytest.raises(Label.DoesNotExist):
             Label.objects.get(pk=label.pk)
