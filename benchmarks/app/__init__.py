@@ -1,0 +1,1 @@
+"""One table, several times over."""

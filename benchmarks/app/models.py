@@ -1,0 +1,51 @@
+"""One table of twelve mixed columns and about a kilobyte a row, once for each contender."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from django.db import models
+from django.utils import timezone
+
+from django_cachepatterns import CachePolicy
+from django_cachepatterns.models import CachedModel
+
+
+class Item(models.Model):
+    """Twelve columns with the primary key."""
+
+    slug = models.SlugField(max_length=80, unique=True)
+    name = models.CharField(max_length=120)
+    description = models.TextField()
+    price = models.DecimalField(max_digits=10, decimal_places=2)
+    quantity = models.IntegerField(default=0)
+    weight = models.FloatField()
+    active = models.BooleanField(default=True)
+    released = models.DateField()
+    created = models.DateTimeField(default=timezone.now)
+    uuid = models.UUIDField(default=uuid4)
+    attributes = models.JSONField(default=dict)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PlainItem(Item):
+    """Django as it is: what the others are compared with, and what `get_or_set` keeps."""
+
+
+class CachedItem(Item, CachedModel):
+    """This library."""
+
+    cache_policy = CachePolicy(pattern="read_through", ttl=3600, lookups=["slug"])
+
+
+class CacheopsItem(Item):
+    """django-cacheops, by the settings of its own process."""
+
+
+class CachalotItem(Item):
+    """django-cachalot, by the settings of its own process."""

@@ -1,0 +1,83 @@
+"""The rows, the same in every table."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from decimal import Decimal
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from django.core.management import call_command
+from django.db import connection
+
+ROWS = 10_000
+"""Rows of each table, with the keys 1 to 10,000."""
+
+_WORDS = (
+    "amber balanced bright canvas carbon classic compact cotton durable elegant everyday feather "
+    "folding graphite handmade heavy honest leather light linen lively marble matte modern natural"
+).split()
+_DAY = dt.date(2020, 1, 1)
+_MOMENT = dt.datetime(2024, 1, 1, 12, 30, 15, 250_000, tzinfo=dt.UTC)
+
+
+def values(number: int) -> dict[str, Any]:
+    """The columns of one row but its key."""
+    random = Random(number)
+    name = " ".join(random.choices(_WORDS, k=3))
+    return {
+        "slug": f"{name.replace(' ', '-')}-{number}",
+        "name": name.capitalize(),
+        "description": " ".join(random.choices(_WORDS, k=90)),
+        "price": Decimal(random.randint(99, 99_999)).scaleb(-2),
+        "quantity": random.randint(0, 1000),
+        "weight": random.uniform(0.05, 30.0),
+        "active": random.random() < 0.9,
+        "released": _DAY + dt.timedelta(days=random.randint(0, 2000)),
+        "created": _MOMENT + dt.timedelta(microseconds=random.randint(0, 10**13)),
+        "uuid": UUID(int=random.getrandbits(128), version=4),
+        "attributes": {
+            "colour": random.choice(_WORDS),
+            "sizes": random.sample(range(30, 50), 4),
+            "origin": {"country": "PT", "batch": random.randint(1, 10_000)},
+        },
+    }
+
+
+def make_tables() -> None:
+    """Make all tables and fill them alike."""
+    from .app.models import CachalotItem, CachedItem, CacheopsItem, PlainItem
+
+    call_command("migrate", run_syncdb=True, verbosity=0)
+    PlainItem.objects.bulk_create(
+        (PlainItem(**values(number)) for number in range(1, ROWS + 1)), batch_size=1000
+    )
+    source = PlainItem._meta.db_table
+    for model in (CachedItem, CacheopsItem, CachalotItem):
+        table = model._meta.db_table
+        _execute(f"INSERT INTO {table} SELECT * FROM {source} ORDER BY id")
+        _execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {ROWS})")
+    for model in (PlainItem, CachedItem, CacheopsItem, CachalotItem):
+        # A vacuum in the background would fall into one contender's round and not another's.
+        _execute(f"ALTER TABLE {model._meta.db_table} SET (autovacuum_enabled = off)")
+    _execute("VACUUM ANALYZE")
+
+
+def columns_of(instances: Sequence[Any]) -> list[dict[str, Any]]:
+    """What instances hold, to be compared."""
+    return [
+        {field.attname: getattr(each, field.attname) for field in each._meta.concrete_fields}
+        for each in instances
+    ]
+
+
+def vacuum(model: Any) -> None:
+    """Leave no dead rows to the next round."""
+    _execute(f"VACUUM {model._meta.db_table}")
+
+
+def _execute(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)

@@ -1,0 +1,91 @@
+"""Servers for the length of a benchmark, and a process for each kind of contender."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+from example_project.demo.scratch import scratch
+from example_project.servers import running_servers
+
+BENCHMARKS = ("hit", "page")
+PROCESSES = ("cachepatterns", "cacheops", "cachalot")
+
+
+class Session:
+    """Both servers and full tables.
+
+    Args:
+        environment: says where the servers are, to the processes that measure.
+    """
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+
+    def run(self, process: str, *arguments: str) -> Any:
+        """Run one measuring process; what it reports."""
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.worker", *arguments],
+            env=os.environ | self._environment | {"BENCHMARKS_PROCESS": process},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return json.loads(done.stdout.splitlines()[-1])
+
+
+@contextlib.contextmanager
+def session() -> Iterator[Session]:
+    """Start PostgreSQL (as durable as it is by default) and Valkey, and fill the tables."""
+    with running_servers(durable=True) as servers, scratch(servers) as environment:
+        if servers.valkey is not None:
+            environment["BENCHMARKS_VALKEY_PID"] = str(servers.valkey.pid)
+        made = Session(environment)
+        made.run("cachepatterns", "tables")
+        yield made
+
+
+def main(names: Sequence[str] = BENCHMARKS) -> int:
+    """Run benchmarks and print a table of each."""
+    options = _parser(names).parse_args()
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        with session() as servers:
+            for name in options.names if len(names) > 1 and options.names else names:
+                benchmark = import_module(f"benchmarks.{name}")
+                rounds = str(options.rounds or benchmark.ROUNDS)
+                reports = [servers.run(process, name, rounds) for process in options.only]
+                print(f"\n{benchmark.table(reports)}", flush=True)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _terminated(*_: object) -> NoReturn:
+    sys.exit(143)
+
+
+def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
+    module = "benchmarks" if len(names) > 1 else f"benchmarks.{names[0]}"
+    parser = argparse.ArgumentParser(prog=f"python -m {module}")
+    if len(names) > 1:
+        parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
+    parser.add_argument("--rounds", type=int, help="of each comparison; each benchmark has its own")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=PROCESSES,
+        default=PROCESSES,
+        metavar="PROCESS",
+        help=f"leave the other processes out; of {', '.join(PROCESSES)}",
+    )
+    return parser
