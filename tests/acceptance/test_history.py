@@ -45,7 +45,7 @@ MIXES = {
 
 @pytest.mark.parametrize("kind", MIXES)
 def test_no_stale_dirty_or_disagreeing_reads(kind: str) -> None:
-    verdict = check(Workload(seconds=10, readers=MIXES[kind]), "cachepatterns", _patient())
+    verdict = check(Workload(seconds=8, readers=MIXES[kind]), "cachepatterns", _patient())
     print(verdict.text())
     assert not verdict.faults, verdict.text()
     _assert_that_the_cache_was_used(verdict)
@@ -53,7 +53,7 @@ def test_no_stale_dirty_or_disagreeing_reads(kind: str) -> None:
 
 
 def test_a_cache_written_by_hand_is_caught() -> None:
-    verdict = check(Workload(seconds=10), "control", _patient())
+    verdict = check(Workload(seconds=8), "control", _patient())
     print(verdict.text())
     assert verdict.hit_rate > 0.5
     assert verdict["stale"] > 500, verdict.text()
@@ -69,7 +69,7 @@ def test_a_cache_written_by_hand_is_caught() -> None:
     ],
 )
 def test_each_safeguard_is_missed(sabotage: str, readers: tuple[str, ...]) -> None:
-    verdict = check(Workload(seconds=5, readers=readers), sabotage, _patient())
+    verdict = check(Workload(seconds=4, readers=readers), sabotage, _patient())
     print(verdict.text())
     assert verdict["stale"] + verdict["dirty"] > 0, verdict.text()
 

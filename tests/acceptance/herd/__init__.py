@@ -1,0 +1,1 @@
+"""Processes full of threads that want one row."""

@@ -1,0 +1,1 @@
+"""Writers that are killed at a chosen point of a write, while others read the row."""

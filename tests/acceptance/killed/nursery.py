@@ -1,0 +1,81 @@
+"""A process that is all set up, and forks the doomed ones: a fork is there in no time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from multiprocessing.connection import Connection
+from typing import NamedTuple
+
+from django.db import connection
+
+from django_cachepatterns import conf
+from django_cachepatterns.stores import store_of
+from tests.testapp.models import Item
+
+from .doomed import write_and_die
+from .plans import Plan
+
+PATIENCE = 30.0
+
+
+class End(NamedTuple):
+    """How a doomed process has ended."""
+
+    signal: int
+    """0 where it was not killed."""
+    code: int
+    seconds: float
+    """How long it lived."""
+
+
+def serve(orders: Connection) -> None:
+    """Fork a process for each plan that is sent, and answer with its end. `None` is the last."""
+    _prepare()
+    while (plan := orders.recv()) is not None:
+        orders.send(_run(plan))
+
+
+def _prepare() -> None:
+    """Have everything imported and compiled; and no connection left that children would share."""
+    Item.objects.filter(pk=0).update(stock=0)
+    list(Item.objects.filter(pk=0))
+    connection.close()
+    store_of(conf.config()).close()
+
+
+def _run(plan: Plan) -> End:
+    began = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        _live(plan)
+    status = _wait(pid)
+    seconds = time.monotonic() - began
+    if os.WIFSIGNALED(status):
+        return End(os.WTERMSIG(status), 0, seconds)
+    return End(0, os.WEXITSTATUS(status), seconds)
+
+
+def _wait(pid: int) -> int:
+    """The exit status; a child that hangs is killed, which its code tells from the others."""
+    ends = time.monotonic() + PATIENCE
+    while time.monotonic() < ends:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return status
+        time.sleep(0.001)
+    os.kill(pid, signal.SIGTERM)
+    return os.waitpid(pid, 0)[1]
+
+
+def _live(plan: Plan) -> None:
+    try:
+        write_and_die(plan)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(1)  # Never back into the parent's code.
