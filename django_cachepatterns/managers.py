@@ -41,7 +41,8 @@ class CachedManager(_Base[M]):
             if rows is not None and rows.is_page(name, values):
                 queryset = cast(CachedQuerySet[M], self.get_queryset())
                 # Django's own way to put a filter off, which its related managers use.
-                queryset._deferred_filter = (False, (), {name: tuple(values)})
+                queryset._page_keys = page = tuple(values)
+                queryset._deferred_filter = (False, (), {name: page})
                 return queryset
         return cast(CachedQuerySet[M], self.get_queryset().filter(*args, **kwargs))
 

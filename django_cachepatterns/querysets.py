@@ -13,7 +13,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.query import ModelIterable
 
 from .orm import writes
-from .orm.ordering import sorter
+from .orm.ordering import Order, order_of
 from .orm.peers import adopt
 from .orm.pinned import Pinned, asks_for_whole_rows, pinned
 from .orm.rows import CachedRows, Untranslatable, rows_of
@@ -30,6 +30,7 @@ class CachedQuerySet(QuerySet[M]):
 
     reads_through = True
     _nocache = False
+    _page_keys: tuple[Any, ...] | None = None
 
     if TYPE_CHECKING:
         # What Django's own methods, and its documented subclasses, keep in a queryset.
@@ -71,37 +72,36 @@ class CachedQuerySet(QuerySet[M]):
             # Django asks in batches where a database limits parameters; the cache need not.
             id_list = list(id_list)
             rows = self._rows() if self._is_everything() else None
-            found = rows.get_many(map(rows.key_of, id_list)) if rows and id_list else None
+            keys = list(dict.fromkeys(map(rows.key_of, id_list))) if rows else []
+            found = rows.get_list(keys) if rows and keys else None
             if found is not None:
-                instances = self._finished(list(found.values()))
-                return {instance.pk: instance for instance in instances}
+                return {instance.pk: instance for instance in self._finished(found)}
         return super().in_bulk(id_list, field_name=field_name)
 
     def _read_through(self) -> list[Any] | None:
-        if self._deferred_filter is not None and self._is_plain():
-            return self._page()
+        if self._page_keys is not None and self._deferred_filter is not None:
+            # Nothing was asked since the manager put the filter off.
+            rows = self._rows()
+            order = rows and rows.default_order
+            return None if not rows or not order else self._list(rows, order, self._page_keys)
         pins = self._pins()
         if pins is None:
             return None
         if pins.keys is None:
             return None if self._refreshes(pins) else self._instances(pins)
-        order = sorter(self.query, self.model)
+        order = order_of(self.query, self.model)
         rows = self._rows()
         if order is None or rows is None or self.query.is_sliced:
             return None
-        found = rows.get_many(pins.keys)
-        return None if found is None else adopt(self, order(found.values()))
+        return self._list(rows, order, map(rows.key_of, pins.keys))
 
-    def _page(self) -> list[Any] | None:
-        """The rows of a filter that the manager has put off: nothing else was asked since."""
-        assert self._deferred_filter is not None
-        kwargs = self._deferred_filter[2]
-        ((name, values),) = kwargs.items()
-        rows = self._rows()
-        if rows is None or rows.in_default_order is None or not rows.is_page(name, values):
+    def _list(self, rows: CachedRows, order: Order, pks: Iterable[Any]) -> list[Any] | None:
+        """Several rows in an order, or `None` where they are not cacheable."""
+        try:
+            found = rows.get_list(order.arrange(pks))
+        except TypeError:
             return None
-        found = rows.get_many(values)
-        return None if found is None else adopt(self, rows.in_default_order(found.values()))
+        return None if found is None else adopt(self, found)
 
     def _instances(self, pins: Pinned) -> list[Any] | None:
         """The row that equality pins, as a list of one or none."""

@@ -34,6 +34,9 @@ class Codec(Protocol):
         Raises `CodecError` where they are not one.
         """
 
+    def decode_many(self, payloads: Sequence[bytes]) -> list[dict[str, Any]]:
+        """The rows of several payloads, as quickly as it can. Raises `CodecError` for any."""
+
 
 BUILT_IN = {
     "msgpack": "django_cachepatterns.codecs.msgpack.MsgpackCodec",

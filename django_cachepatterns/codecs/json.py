@@ -40,6 +40,10 @@ class JsonCodec:
         except tagged.DAMAGE as error:
             raise CodecError(f"not a row of {', '.join(self._names)}: {error!r}") from error
 
+    def decode_many(self, payloads: Sequence[bytes]) -> list[dict[str, Any]]:
+        """See `Codec`."""
+        return [self.decode(payload) for payload in payloads]
+
 
 def _to_json(value: Any) -> Any:
     kind = type(value)

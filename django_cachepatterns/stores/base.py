@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
+
+from ..exceptions import StoreUnavailable
+
+Done = Callable[["int | StoreUnavailable"], object]
 
 
 class Store(ABC):
@@ -79,6 +83,20 @@ class Store(ABC):
 
         Returns the number of keys in which the mark was lost; those are deleted, too.
         """
+
+    def post_end_write(self, keys: Sequence[bytes], writer: bytes, done: Done) -> None:
+        """The same, without waiting for the answer: while a mark stands, readers are right.
+
+        Args:
+            done: told how many marks were lost, or the `StoreUnavailable` that came instead; now
+                or before this thread's next command.
+        """
+        try:
+            lost = self.end_write(keys, writer)
+        except StoreUnavailable as error:
+            done(error)
+        else:
+            done(lost)
 
     @abstractmethod
     def drop(self, keys: Sequence[bytes]) -> int:

@@ -7,6 +7,7 @@ import re
 import threading
 import weakref
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -15,9 +16,9 @@ from redis.connection import ConnectionPool
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from ..exceptions import StoreUnavailable
-from .base import Store
+from .base import Done, Store
 from .channel import Channel
-from .scripts import Script, script
+from .scripts import NAMES, Script, script
 
 T = TypeVar("T")
 
@@ -32,7 +33,8 @@ class _Channels(threading.local):
     """The channel of each thread."""
 
     def __init__(self, pool: ConnectionPool) -> None:
-        self.channel = channel = Channel(pool)
+        greeting = [_pack((b"SCRIPT", b"LOAD", script(name).source)) for name in NAMES]
+        self.channel = channel = Channel(pool, greeting)
         # The thread's end takes this namespace with it, and hands the connection back.
         weakref.finalize(_Anchor.on(self), Channel.close, channel).atexit = False
 
@@ -135,6 +137,23 @@ class RedisStore(Store):
 
     def end_write(self, keys: Sequence[bytes], writer: bytes) -> int:
         return self._chunked("end_write", keys, [writer])
+
+    def post_end_write(self, keys: Sequence[bytes], writer: bytes, done: Done) -> None:
+        each = script("end_write")
+        for some in _chunks(keys):
+            packed = _pack_script(b"EVALSHA", each.sha, some, [writer])
+            try:
+                self._channels.channel.post(packed, partial(self._posted, some, writer, done))
+            except RedisError as error:
+                done(_unavailable(error))
+
+    def _posted(self, keys: Sequence[bytes], writer: bytes, done: Done, reply: Any) -> None:
+        if isinstance(reply, NoScriptError):
+            try:
+                reply = self.end_write(keys, writer)
+            except StoreUnavailable as error:
+                reply = error
+        done(_unavailable(reply) if isinstance(reply, RedisError) else reply)
 
     def drop(self, keys: Sequence[bytes]) -> int:
         return self._chunked("drop", keys, [])

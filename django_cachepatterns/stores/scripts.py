@@ -15,6 +15,9 @@ class Script(NamedTuple):
     sha: bytes
 
 
+NAMES = ("begin_write", "end_write", "fill", "lease_over", "release", "drop")
+
+
 @cache
 def script(name: str) -> Script:
     """The script of `lua/<name>.lua`."""

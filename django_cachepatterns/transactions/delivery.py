@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from .. import conf, hooks, metrics
 from ..exceptions import PolicyError, StoreUnavailable
@@ -21,7 +22,7 @@ def end(keys: Sequence[bytes], writer: bytes) -> None:
     """Take the marks away."""
     for hook in hooks.before_end_write:
         hook(hooks.Written(tuple(keys)))
-    _deliver("end", keys, lambda store: _count_lost(keys, store.end_write(keys, writer)))
+    _deliver("end", keys, lambda store: store.post_end_write(keys, writer, partial(_ended, keys)))
 
 
 def drop(keys: Sequence[bytes]) -> None:
@@ -33,19 +34,24 @@ def _deliver(step: str, keys: Sequence[bytes], command: Callable[[Store], object
     try:
         command(store_of(conf.config()))
     except (StoreUnavailable, PolicyError) as error:
-        metrics.count("", "error")
-        logger.error(
-            "Could not %s the write of %d cache entries (%s): %s. They may be stale until they "
-            "expire.",
-            step,
-            len(keys),
-            _named(keys),
-            error,
-        )
+        _failed(step, keys, error)
 
 
-def _count_lost(keys: Sequence[bytes], lost: int) -> None:
-    if lost:
+def _failed(step: str, keys: Sequence[bytes], error: Exception) -> None:
+    metrics.count("", "error")
+    logger.error(
+        "Could not %s the write of %d cache entries (%s): %s. They may be stale until they expire.",
+        step,
+        len(keys),
+        _named(keys),
+        error,
+    )
+
+
+def _ended(keys: Sequence[bytes], lost: int | StoreUnavailable) -> None:
+    if isinstance(lost, StoreUnavailable):
+        _failed("end", keys, lost)
+    elif lost:
         metrics.count("", "lost_mark", lost)
         logger.warning(
             "%d of %d marks were gone when their transaction ended (evicted, flushed, or held "

@@ -65,7 +65,7 @@ def test_a_cascade_marks_in_few_round_trips(item: Item, monkeypatch: Any) -> Non
     pks = list(Label.objects.values_list("pk", flat=True))
     list(Label.objects.filter(pk__in=pks))
     calls: list[int] = []
-    for name in ("begin_write", "end_write"):
+    for name in ("begin_write", "post_end_write"):
         plain = getattr(RedisStore, name)
 
         def counted(store: Any, keys: Any, *args: Any, plain: Any = plain) -> Any:
