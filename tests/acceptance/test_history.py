@@ -43,6 +43,10 @@ MIXES = {
 }
 
 
+ROUNDS = 10
+"""How often something is looked for that is found in one round, unless the machine is busy."""
+
+
 @pytest.mark.parametrize("kind", MIXES)
 def test_no_stale_dirty_or_disagreeing_reads(kind: str) -> None:
     verdict = check(Workload(seconds=8, readers=MIXES[kind]), "cachepatterns", _patient())
@@ -53,11 +57,16 @@ def test_no_stale_dirty_or_disagreeing_reads(kind: str) -> None:
 
 
 def test_a_cache_written_by_hand_is_caught() -> None:
-    verdict = check(Workload(seconds=8), "control", _patient())
-    print(verdict.text())
-    assert verdict.hit_rate > 0.5
-    assert verdict["stale"] > 500, verdict.text()
-    assert verdict["dirty"] > 0, verdict.text()
+    stale = dirty = 0
+    for seed in range(ROUNDS):
+        verdict = check(Workload(seconds=8, seed=seed), "control", _patient())
+        print(verdict.text())
+        assert verdict.hit_rate > 0.5
+        stale += verdict["stale"]
+        dirty += verdict["dirty"]
+        if stale >= 1000 and dirty:
+            return
+    pytest.fail(f"{stale} stale and {dirty} dirty reads: a checker that cannot fail.")
 
 
 @pytest.mark.parametrize(
@@ -69,9 +78,13 @@ def test_a_cache_written_by_hand_is_caught() -> None:
     ],
 )
 def test_each_safeguard_is_missed(sabotage: str, readers: tuple[str, ...]) -> None:
-    verdict = check(Workload(seconds=4, readers=readers), sabotage, _patient())
-    print(verdict.text())
-    assert verdict["stale"] + verdict["dirty"] > 0, verdict.text()
+    for seed in range(ROUNDS):
+        workload = Workload(seconds=4, readers=readers, seed=seed)
+        verdict = check(workload, sabotage, _patient())
+        print(verdict.text())
+        if verdict["stale"] + verdict["dirty"]:
+            return
+    pytest.fail("Nothing was found: a checker that cannot fail.")
 
 
 def _patient() -> Scene:

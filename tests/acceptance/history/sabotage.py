@@ -12,12 +12,14 @@ from .cachepatterns import CachePatterns
 
 
 class WithoutMarks(CachePatterns):
-    """A write drops the entries, before its statement and after its commit, but marks nothing."""
+    """A write drops the entries, before its statement and after its commit, but marks nothing.
+
+    The end of the write finds no mark, and deletes.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         RedisStore.begin_write = _drop  # type: ignore[method-assign]
-        RedisStore.end_write = _drop  # type: ignore[method-assign]
 
 
 class WithoutTokens(CachePatterns):

@@ -47,6 +47,7 @@ class Writer:
         self._signals = self._subject.by_signals_only
         self._tally = Tally()
         self._style = ""
+        self._next: list[str] = []
         self._styles: dict[str, Callable[[], None]] = {
             "one row": self._one,
             "autocommit": self._in_autocommit,
@@ -77,7 +78,9 @@ class Writer:
         return self._tally
 
     def _write(self) -> None:
-        self._style = self._rng.choice(list(self._styles))
+        if not self._next:
+            self._next = self._rng.sample(list(self._styles), len(self._styles))
+        self._style = self._next.pop()
         try:
             self._styles[self._style]()
         except (Regret, DatabaseError, self._model.DoesNotExist) as error:
@@ -160,7 +163,7 @@ class Writer:
 
     def _fail_at_commit(self) -> None:
         with transaction.atomic():
-            row = self._locked(self._rng.choice(ROWS))
+            row = self._locked(self._rng.choice(KEPT))
             row.shelf_id = 999_999_999  # Foreign keys are checked when the transaction commits.
             row.stock = POISON
             row.save()
