@@ -37,8 +37,8 @@ class CachePatternsConfig(AppConfig):
         self._add(sender)
 
     def _add(self, model: type[Model]) -> None:
+        from .base_manager import use_cached_base_manager
         from .invalidation import registry
-        from .orm.base_manager import use_cached_base_manager
 
         if not model._meta.abstract and registry.is_cached(model):
             registry.add(model)

@@ -6,8 +6,9 @@ Each thread counts in a dict of its own, so that a count costs no lock; `snapsho
 from __future__ import annotations
 
 import threading
-import weakref
 from collections import Counter
+
+from .threads import when_thread_ends
 
 OUTCOMES = (
     "hit",
@@ -35,19 +36,7 @@ class _Thread(threading.local):
         self.tally: Tally = {}
         with _lock:
             _running[id(self.tally)] = self.tally
-        weakref.finalize(_Life.attach(self), _finish, id(self.tally)).atexit = False
-
-
-class _Life:
-    """Dies with the thread-local namespace that it is attached to."""
-
-    __slots__ = ("__weakref__",)
-
-    @classmethod
-    def attach(cls, namespace: _Thread) -> _Life:
-        life = cls()
-        namespace.__dict__["life"] = life
-        return life
+        when_thread_ends(self, _finish, id(self.tally))
 
 
 _lock = threading.Lock()

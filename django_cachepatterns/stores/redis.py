@@ -16,6 +16,7 @@ from redis.connection import ConnectionPool
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from ..exceptions import StoreUnavailable
+from ..threads import when_thread_ends
 from .base import Done, Store
 from .channel import Channel
 from .scripts import NAMES, Script, script
@@ -35,18 +36,7 @@ class _Channels(threading.local):
     def __init__(self, pool: ConnectionPool) -> None:
         greeting = [_pack((b"SCRIPT", b"LOAD", script(name).source)) for name in NAMES]
         self.channel = channel = Channel(pool, greeting)
-        # The thread's end takes this namespace with it, and hands the connection back.
-        weakref.finalize(_Anchor.on(self), Channel.close, channel).atexit = False
-
-
-class _Anchor:
-    __slots__ = ("__weakref__",)
-
-    @classmethod
-    def on(cls, namespace: _Channels) -> _Anchor:
-        anchor = cls()
-        namespace.__dict__["anchor"] = anchor
-        return anchor
+        when_thread_ends(self, Channel.close, channel)
 
 
 class RedisStore(Store):

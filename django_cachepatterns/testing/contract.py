@@ -560,6 +560,57 @@ class MarkContract(LeaseContract):
         assert store.get_many(keys) == [None] * MANY
         assert store.end_write(keys, writer) == MANY
 
+    # An end that nobody waits for
+
+    def test_a_posted_end_is_carried_out_before_this_thread_s_next_command(
+        self, store: Store, keys: list[bytes], writer: bytes, second: bytes
+    ) -> None:
+        told: list[object] = []
+        store.begin_write(keys[:2], writer, LONG)
+        store.begin_write(keys[1:2], second, LONG)
+        store.post_end_write(keys[:2], writer, told.append)
+        assert store.get(keys[0]) is None
+        assert told == [0]
+        assert self.writers(store, keys[1]) == {second}
+
+    def test_a_posted_end_counts_the_marks_that_were_lost(
+        self, store: Store, keys: list[bytes], writer: bytes
+    ) -> None:
+        told: list[object] = []
+        store.begin_write(keys[:1], writer, LONG)
+        self.put(store, keys[1], b"V old")
+        store.post_end_write(keys, writer, told.append)
+        assert store.get_many(keys) == [None, None, None]
+        assert told == [2]
+
+    def test_many_ends_are_posted_each_is_told_of(self, store: Store) -> None:
+        told: list[object] = []
+        keys = self.some_keys(300)
+        writers = [entry.new_token() for _ in keys]
+        for key, writer in zip(keys, writers, strict=True):
+            store.begin_write([key], writer, LONG)
+        for key, writer in zip(keys, writers, strict=True):
+            store.post_end_write([key], writer, told.append)
+        assert store.get_many(keys) == [None] * 300
+        assert told == [0] * 300
+
+    def test_the_end_of_many_keys_is_posted(self, store: Store, writer: bytes) -> None:
+        told: list[int] = []
+        keys = self.some_keys(MANY)
+        store.begin_write(keys[100:], writer, LONG)
+        store.post_end_write(keys, writer, told.append)  # type: ignore[arg-type]
+        assert store.get_many(keys) == [None] * MANY
+        assert sum(told) == 100
+
+    def test_a_write_begins_after_the_posted_end_of_another(
+        self, store: Store, key: bytes, writer: bytes
+    ) -> None:
+        """A savepoint was rolled back, and its transaction writes the row again."""
+        store.begin_write([key], writer, LONG)
+        store.post_end_write([key], writer, lambda told: None)
+        store.begin_write([key], writer, LONG)
+        assert self.writers(store, key) == {writer}
+
     # Several writers
 
     def test_several_writers_stand_in_one_mark(

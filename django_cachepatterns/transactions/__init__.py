@@ -6,6 +6,6 @@ runs after commit, rollback and savepoint rollback.
 
 from __future__ import annotations
 
-from .log import Window, WriteLog, open_writes, settle, write_log, writing, wrote
+from .log import WriteLog, open_writes, settle, write_log, writing, wrote
 
-__all__ = ["Window", "WriteLog", "open_writes", "settle", "write_log", "writing", "wrote"]
+__all__ = ["WriteLog", "open_writes", "settle", "write_log", "writing", "wrote"]

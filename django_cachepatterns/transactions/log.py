@@ -11,19 +11,18 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import DatabaseError, connections
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import entry
 from . import delivery, state
-
-Keys = Callable[[], Iterable[bytes]]
-
-_READS = ("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK", "SHOW ", "EXPLAIN", "DECLARE", "FETCH ")
+from .callbacks import register, undo_with_testcase
+from .watch import Watch
+from .window import Keys, Level, Window
 
 
 class _OpenWrites(threading.local):
@@ -33,40 +32,6 @@ class _OpenWrites(threading.local):
 
 
 open_writes = _OpenWrites()
-
-
-class Level:
-    """Marks that end together: those of one savepoint level, or of one autocommit statement."""
-
-    __slots__ = ("callback", "keys", "savepoints")
-
-    def __init__(self, savepoints: tuple[str | None, ...] | None) -> None:
-        self.savepoints = savepoints
-        self.keys: list[bytes] = []
-        self.callback: weakref.ref[_End] | None = None
-
-
-class Window:
-    """A write that was announced: its keys are marked right before the statement.
-
-    `keys` is called then, and not when the write is announced, so that what a field or a later
-    signal receiver puts into the instance is in.
-    """
-
-    __slots__ = ("keys", "level", "owner")
-
-    def __init__(self, keys: Keys, owner: Any = None) -> None:
-        self.keys = keys
-        self.owner = weakref.ref(owner) if owner is not None else None
-        self.level: Level | None = None
-
-    def is_of(self, owner: Any) -> bool:
-        """Whether this is the window of an instance."""
-        return self.owner is not None and self.owner() is owner
-
-    def abandoned(self) -> bool:
-        """Whether the instance that was being written is gone: its save failed half-way."""
-        return self.owner is not None and self.owner() is None
 
 
 class WriteLog:
@@ -85,7 +50,7 @@ class WriteLog:
         self._queue: list[bytes] = []
         self.pid = os.getpid()
         # At the front: `connection.execute_wrapper()` takes the last one off when its block ends.
-        connection.execute_wrappers.insert(0, _Watch(self))
+        connection.execute_wrappers.insert(0, Watch(self))
 
     def wrote(self, key: bytes) -> bool:
         """Whether this connection has a write under way to an entry."""
@@ -199,7 +164,7 @@ class WriteLog:
     def _watch(self, connection: BaseDatabaseWrapper, level: Level) -> None:
         callback = _End(self)
         level.callback = weakref.ref(callback, lambda _: self._dropped(level))
-        _register(connection, callback)
+        register(connection, callback)
 
     def _dropped(self, level: Level) -> None:
         if os.getpid() != self.pid:
@@ -219,7 +184,7 @@ class WriteLog:
         self._forget(levels)
         if keys:
             delivery.end(keys, writer)
-            _undo_with_testcase(self._connection(), keys)
+            undo_with_testcase(self._connection(), keys)
 
     def _forget(self, levels: list[Level]) -> None:
         before = bool(self._marked)
@@ -249,38 +214,6 @@ class _End:
         log = self.log()
         if log is not None:
             log.finish()
-
-
-class _Undo:
-    """A callback that is never called: its being dropped says that a test was rolled back."""
-
-    __slots__ = ("__weakref__",)
-
-    def __call__(self) -> None: ...
-
-
-class _Watch:
-    """An execute wrapper: what was announced is marked before a statement can write it."""
-
-    __slots__ = ("log",)
-
-    def __init__(self, log: WriteLog) -> None:
-        self.log = log
-
-    def __call__(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
-        log = self.log
-        if not log.has_announcements() or _only_reads(sql):
-            return execute(sql, params, many, context)
-        log.flush()
-        try:
-            return execute(sql, params, many, context)
-        except DatabaseError:
-            log.lift()
-            raise
-        except BaseException:
-            # A signal's exception, say: the server may still be at it.
-            log.leave_to_lapse()
-            raise
 
 
 _logs: weakref.WeakKeyDictionary[BaseDatabaseWrapper, WriteLog] = weakref.WeakKeyDictionary()
@@ -320,30 +253,3 @@ def writing(alias: str, keys: Keys) -> Iterator[WriteLog]:
         yield log
     finally:
         log.close(window)
-
-
-_undone: set[weakref.ref[_Undo]] = set()
-
-
-def _undo_with_testcase(connection: BaseDatabaseWrapper | None, keys: list[bytes]) -> None:
-    """In a `TestCase`, entries of rows that it wrote must go when it rolls them back."""
-    if connection is None or not state.in_testcase(connection):
-        return
-
-    def dropped(reference: weakref.ref[_Undo]) -> None:
-        _undone.discard(reference)
-        delivery.drop(keys)
-
-    callback = _Undo()
-    _undone.add(weakref.ref(callback, dropped))
-    _register(connection, callback)
-
-
-def _register(connection: Any, callback: Callable[[], None]) -> None:
-    # Not `transaction.on_commit()`: under manual transaction management that refuses, while the
-    # list itself works there, too.
-    connection.run_on_commit.append((set(connection.savepoint_ids), callback, True))
-
-
-def _only_reads(sql: Any) -> bool:
-    return isinstance(sql, str) and sql.lstrip(" (\n\t")[:9].upper().startswith(_READS)

@@ -13,13 +13,13 @@ import django_cachepatterns
 
 ROOT = Path(django_cachepatterns.__file__).parent
 LAYERS = (
-    {"exceptions", "clock", "policy", "entry", "keys", "codecs"},
+    {"exceptions", "clock", "threads", "policy", "entry", "keys", "codecs"},
     {"conf", "fields", "stores"},
     {"metrics", "hooks"},
     {"stampede", "transactions"},
     {"read_through"},
     {"invalidation"},
-    {"orm", "querysets", "managers", "models"},
+    {"orm", "querysets", "managers", "base_manager", "models"},
     {"apps", "checks", "testing"},
 )
 LAYER_OF = {name: at for at, names in enumerate(LAYERS) for name in names}

@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.db.models.options import Options
 from django.utils.functional import cached_property
 
-from ..managers import CachedManager
+from .managers import CachedManager
 
 
 class CachedOptions(Options):

@@ -1,0 +1,41 @@
+"""Callbacks that say how a transaction ended: called at its commit, dropped at its rollback."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from . import delivery, state
+
+
+def register(connection: Any, callback: Callable[[], None]) -> None:
+    """Add an `on_commit` callback of the current savepoint level."""
+    # Not `transaction.on_commit()`: under manual transaction management that refuses, while the
+    # list itself works there, too.
+    connection.run_on_commit.append((set(connection.savepoint_ids), callback, True))
+
+
+class _Undo:
+    """A callback that is never called: its being dropped says that a test was rolled back."""
+
+    __slots__ = ("__weakref__",)
+
+    def __call__(self) -> None: ...
+
+
+_undone: set[weakref.ref[_Undo]] = set()
+
+
+def undo_with_testcase(connection: Any, keys: list[bytes]) -> None:
+    """In a `TestCase`, entries of rows that it wrote must go when it rolls them back."""
+    if connection is None or not state.in_testcase(connection):
+        return
+
+    def dropped(reference: weakref.ref[_Undo]) -> None:
+        _undone.discard(reference)
+        delivery.drop(keys)
+
+    callback = _Undo()
+    _undone.add(weakref.ref(callback, dropped))
+    register(connection, callback)

@@ -1,0 +1,43 @@
+"""Writes that were announced, and marks that end together."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Keys = Callable[[], Iterable[bytes]]
+
+
+class Level:
+    """Marks that end together: those of one savepoint level, or of one autocommit statement."""
+
+    __slots__ = ("callback", "keys", "savepoints")
+
+    def __init__(self, savepoints: tuple[str | None, ...] | None) -> None:
+        self.savepoints = savepoints
+        self.keys: list[bytes] = []
+        self.callback: weakref.ref[Any] | None = None
+
+
+class Window:
+    """A write that was announced: its keys are marked right before the statement.
+
+    `keys` is called then, and not when the write is announced, so that what a field or a later
+    signal receiver puts into the instance is in.
+    """
+
+    __slots__ = ("keys", "level", "owner")
+
+    def __init__(self, keys: Keys, owner: Any = None) -> None:
+        self.keys = keys
+        self.owner = weakref.ref(owner) if owner is not None else None
+        self.level: Level | None = None
+
+    def is_of(self, owner: Any) -> bool:
+        """Whether this is the window of an instance."""
+        return self.owner is not None and self.owner() is owner
+
+    def abandoned(self) -> bool:
+        """Whether the instance that was being written is gone: its save failed half-way."""
+        return self.owner is not None and self.owner() is None
