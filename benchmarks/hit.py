@@ -9,13 +9,13 @@ from typing import Any
 from .placement import placements
 from .rounds import Contender, Section, compare
 from .session import main
-from .tables import ratios
+from .tables import Table, ratios
 
 READS = 100
 ROUNDS = 400
 
 
-def table(reports: Sequence[list[dict[str, Any]]]) -> str:
+def table(reports: Sequence[list[dict[str, Any]]]) -> Table:
     """What is printed."""
     return ratios(
         f"hit: one row of 12 columns by its key, {READS} reads a round, keys rotated over 1,000 "

@@ -10,14 +10,14 @@ from typing import Any
 from .placement import placements
 from .rounds import Contender, Section, compare
 from .session import main
-from .tables import ratios
+from .tables import Table, ratios
 
 PAGE = 50
 PAGES = 5
 ROUNDS = 300
 
 
-def table(reports: Sequence[list[dict[str, Any]]]) -> str:
+def table(reports: Sequence[list[dict[str, Any]]]) -> Table:
     """What is printed."""
     return ratios(
         f"page: {PAGE} rows of 12 columns by their keys, {PAGES} pages a round, from 1,000 rows;\n"

@@ -57,12 +57,12 @@ def make_tables() -> None:
     source = PlainItem._meta.db_table
     for model in (CachedItem, CacheopsItem, CachalotItem):
         table = model._meta.db_table
-        _execute(f"INSERT INTO {table} SELECT * FROM {source} ORDER BY id")
-        _execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {ROWS})")
+        execute(f"INSERT INTO {table} SELECT * FROM {source} ORDER BY id")
+        execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {ROWS})")
     for model in (PlainItem, CachedItem, CacheopsItem, CachalotItem):
         # A vacuum in the background would fall into one contender's round and not another's.
-        _execute(f"ALTER TABLE {model._meta.db_table} SET (autovacuum_enabled = off)")
-    _execute("VACUUM ANALYZE")
+        execute(f"ALTER TABLE {model._meta.db_table} SET (autovacuum_enabled = off)")
+    execute("VACUUM ANALYZE")
 
 
 def columns_of(instances: Sequence[Any]) -> list[dict[str, Any]]:
@@ -75,9 +75,30 @@ def columns_of(instances: Sequence[Any]) -> list[dict[str, Any]]:
 
 def vacuum(model: Any) -> None:
     """Leave no dead rows to the next round."""
-    _execute(f"VACUUM {model._meta.db_table}")
+    execute(f"VACUUM {model._meta.db_table}")
 
 
-def _execute(sql: str) -> None:
+def insert_new(model: Any, count: int) -> list[int]:
+    """Add copies of the first rows, past those that are always there; their primary keys."""
+    columns = [field.column for field in model._meta.concrete_fields]
+    copied = {"id": f"id + {ROWS}", "slug": "'new-' || slug"}
+    chosen = ", ".join(copied.get(column, column) for column in columns)
+    table = model._meta.db_table
+    execute(
+        f"INSERT INTO {table} ({', '.join(columns)}) "
+        f"SELECT {chosen} FROM {table} WHERE id <= {count}"
+    )
+    return list(range(ROWS + 1, ROWS + count + 1))
+
+
+def delete_new(model: Any) -> None:
+    """Delete the rows past those that are always there, and give their keys out again."""
+    table = model._meta.db_table
+    execute(f"DELETE FROM {table} WHERE id > {ROWS}")
+    execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {ROWS})")
+
+
+def execute(sql: str) -> None:
+    """Run SQL behind Django's back, and that of every cache."""
     with connection.cursor() as cursor:
         cursor.execute(sql)

@@ -11,13 +11,18 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 from example_project.demo.scratch import scratch
 from example_project.servers import running_servers
 
-BENCHMARKS = ("hit", "page")
+from .tables import Table, between_marks, put
+
+BENCHMARKS = ("hit", "page", "writes", "commands")
 PROCESSES = ("cachepatterns", "cacheops", "cachalot")
+STDOUT = "-"
 
 
 class Session:
@@ -59,15 +64,38 @@ def main(names: Sequence[str] = BENCHMARKS) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         with session() as servers:
+            if options.markdown:
+                _write(options.markdown, "machine", servers.run("cachepatterns", "machine"))
             for name in options.names if len(names) > 1 and options.names else names:
-                benchmark = import_module(f"benchmarks.{name}")
-                rounds = str(options.rounds or benchmark.ROUNDS)
-                reports = [servers.run(process, name, rounds) for process in options.only]
-                print(f"\n{benchmark.table(reports)}", flush=True)
+                table = _measured(servers, name, options)
+                if options.markdown:
+                    _write(options.markdown, name, table.markdown())
+                if options.markdown != STDOUT:
+                    print(f"\n{table.text()}", flush=True)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
     return 0
+
+
+def _measured(servers: Session, name: str, options: argparse.Namespace) -> Table:
+    benchmark = import_module(f"benchmarks.{name}")
+    rounds = str(options.rounds or benchmark.ROUNDS)
+    processes = [each for each in _processes(benchmark) if each in options.only]
+    table: Table = benchmark.table([servers.run(each, name, rounds) for each in processes])
+    return table
+
+
+def _processes(benchmark: ModuleType) -> Sequence[str]:
+    """Whose processes a benchmark measures."""
+    return getattr(benchmark, "PROCESSES", PROCESSES)
+
+
+def _write(path: str, name: str, markdown: str) -> None:
+    if path == STDOUT:
+        print(between_marks(name, markdown), end="\n\n", flush=True)
+    else:
+        put(Path(path), name, markdown)
 
 
 def _terminated(*_: object) -> NoReturn:
@@ -87,5 +115,11 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
         default=PROCESSES,
         metavar="PROCESS",
         help=f"leave the other processes out; of {', '.join(PROCESSES)}",
+    )
+    parser.add_argument(
+        "--markdown",
+        metavar="FILE",
+        help="put the tables into a Markdown file, in place of those of the run before; "
+        f"{STDOUT} prints them",
     )
     return parser

@@ -18,9 +18,11 @@ def main(task: str, *arguments: str) -> Any:
     django.setup()
     if task == "tables":
         return import_module("benchmarks.rows").make_tables()
+    if task == "machine":
+        return import_module("benchmarks.machine").described()
     if task == "profile":
-        operation, sort, lines = arguments
-        return import_module("benchmarks.profile").report(operation, sort, int(lines))
+        *what, lines = arguments
+        return import_module("benchmarks.profile").report(*what, int(lines))
     process, rounds = os.environ["BENCHMARKS_PROCESS"], int(arguments[0])
     sections = import_module(f"benchmarks.{task}").measure(process, rounds)
     return [asdict(section) for section in sections]

@@ -49,3 +49,34 @@ class CacheopsItem(Item):
 
 class CachalotItem(Item):
     """django-cachalot, by the settings of its own process."""
+
+
+class Box(models.Model):
+    """What parts are followed to, and deleted with."""
+
+    name = models.CharField(max_length=40)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PlainBox(Box):
+    pass
+
+
+class CachedBox(Box, CachedModel):
+    pass
+
+
+class PlainPart(models.Model):
+    box = models.ForeignKey(PlainBox, on_delete=models.CASCADE)
+
+    def __str__(self) -> str:
+        return f"part {self.pk}"
+
+
+class CachedPart(CachedModel):
+    box = models.ForeignKey(CachedBox, on_delete=models.CASCADE)
