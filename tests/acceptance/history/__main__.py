@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import secrets
 import sys
+from collections.abc import Iterator
 
 import django
 
@@ -32,22 +35,30 @@ def main() -> int:
 
 
 def _run(workload: Workload, name: str, *, details: bool) -> int:
-    from django.core.cache import cache
-    from django.db import connection
-
     from .checker import check
 
-    before = connection.settings_dict["NAME"]
-    connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    try:
+    with _scratch():
         verdict = check(workload, name, Scene.here(TIMEOUT=10))
-    finally:
-        connection.creation.destroy_test_db(before, verbosity=0)
-        cache.delete_pattern("*")
     print(verdict.text())
     if details:
         print(verdict.details())
     return 1 if verdict.faults else 0
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[None]:
+    """A database and a prefix of keys of the run's own: the servers may be anyone's."""
+    from django.conf import settings
+    from django.db import connection
+
+    own, before = f"history_{secrets.token_hex(4)}", connection.settings_dict["NAME"]
+    connection.settings_dict["TEST"]["NAME"] = own
+    settings.CACHEPATTERNS = {**settings.CACHEPATTERNS, "KEY_PREFIX": own}
+    connection.creation.create_test_db(verbosity=0)
+    try:
+        yield
+    finally:
+        connection.creation.destroy_test_db(before, verbosity=0)
 
 
 def _parser() -> argparse.ArgumentParser:

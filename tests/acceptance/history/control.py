@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import cache
 from django.db import models
 from django.db.models import signals
@@ -79,7 +80,8 @@ class Control:
 
 
 def _key(pk: int) -> str:
-    return f"plain-item:{pk}"
+    # Under the run's prefix, so that it is deleted with everything else.
+    return f"{settings.CACHEPATTERNS['KEY_PREFIX']}:plain-item:{pk}"
 
 
 def _delete_key(instance: PlainItem, **kwargs: Any) -> None:

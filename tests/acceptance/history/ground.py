@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
 from django.db import connection
+from django_redis import get_redis_connection
 
 STEADY = (1, 2, 3)
 SWAPPING = (4, 5)
@@ -35,7 +37,7 @@ def slug_of(pk: int) -> str:
 
 @contextmanager
 def laid() -> Iterator[None]:
-    """The rows, for the length of a block. The tables they are in must be empty."""
+    """The rows, for the length of a block, at whose end the tables and the cache are empty."""
     from tests.testapp.models import Item, Label
 
     with connection.cursor() as cursor:
@@ -54,3 +56,11 @@ def laid() -> Iterator[None]:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE history_absence")
+            cursor.execute("TRUNCATE testapp_item CASCADE")
+        _empty_cache()
+
+
+def _empty_cache() -> None:
+    client = get_redis_connection("default")
+    for key in client.scan_iter(f"*{settings.CACHEPATTERNS['KEY_PREFIX']}:*", count=1000):
+        client.unlink(key)

@@ -72,10 +72,14 @@ class Look:
         self.tally.count("reads of the new state", seen == NEW)
         words = f"{read.__name__} of {plan}: {seen}, but {noted} was committed"
         if seen < noted:
-            self.tally.fault("stale", words)
+            self._fault("stale", plan, words)
         if seen == NEW and plan.point not in (COMMITTED, ANYWHERE):
-            self.tally.fault("dirty", words)
+            self._fault("dirty", plan, words)
         return seen
+
+    def _fault(self, name: str, plan: Plan, words: str) -> None:
+        self.tally.fault(name, words)
+        self.tally.count(f"faults of row {plan.pk}")
 
     def committed(self, plan: Plan) -> int:
         """The committed state of a row, read past the cache."""
