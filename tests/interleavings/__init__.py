@@ -1,0 +1,1 @@
+"""The entry protocol's steps in every order, on the real store."""

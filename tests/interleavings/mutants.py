@@ -1,0 +1,122 @@
+"""The real store with one thing about it changed.
+
+Scripts are changed in their text, so that everything else stays as it is; a change that does not
+fit the text any more says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from django_cachepatterns.stores import RedisStore
+from django_cachepatterns.stores import redis as redis_store
+from django_cachepatterns.stores.scripts import Script
+
+Change = tuple[str, str, str]
+"""A script, a piece of its text, and what replaces it everywhere; an empty piece is its start."""
+
+HAS_LEASE = "redis.pcall('GET', key) == ARGV[1]"
+STATE = "string.sub(tostring(redis.pcall('GET', key)), 1, 1)"
+OTHERS = "if #others > 0 then"
+DELETES = "if #gone > 0 then redis.call('DEL', unpack(gone)) end"
+DOES_NOTHING = "do return #KEYS end\n"
+ONLY_DELETES = "for _, key in ipairs(KEYS) do redis.call('DEL', key) end do return #KEYS end\n"
+
+UNSAFE: dict[str, list[Change]] = {
+    "a fill needs no token": [("fill", HAS_LEASE, "true")],
+    "a fill takes any lease for its own": [("fill", HAS_LEASE, f"{STATE} == 'L'")],
+    "a fill only respects marks": [("fill", HAS_LEASE, f"{STATE} ~= 'W'")],
+    "begin merely deletes": [("begin_write", "", ONLY_DELETES)],
+    "there is no begin": [("begin_write", "", DOES_NOTHING)],
+    "begin forgets other writers": [("begin_write", OTHERS, "if false then")],
+    "end forgets other writers": [("end_write", OTHERS, "if false then")],
+    "a release needs no token": [("release", HAS_LEASE, "true")],
+    "a drop drops marks": [("drop", "if old and not mark", "if old")],
+    "a lease over respects nothing": [("lease_over", "if not same then return old end", "")],
+}
+
+UNENDING: dict[str, list[Change]] = {
+    "there is no end": [("end_write", "", DOES_NOTHING)],
+    "end does not delete": [("end_write", DELETES, "")],
+    "end keeps lapsed writers": [
+        ("end_write", "if left > 0 then", "if true then left = math.max(left, 1000)")
+    ],
+    "marks have no deadline": [
+        ("begin_write", ", 'PX', ttl", ""),
+        ("begin_write", ", 'PX', longest", ""),
+        ("begin_write", "if left > 0 and", "if"),
+        ("end_write", ", 'PX', longest", ""),
+        ("end_write", "if left > 0 then", "if true then"),
+    ],
+    "a mark of several writers has no deadline": [("begin_write", ", 'PX', longest", "")],
+    "a mark that a writer has left has no deadline": [("end_write", ", 'PX', longest", "")],
+    "a lease over has no deadline": [("lease_over", ", 'PX', ARGV[3]", "")],
+}
+
+LEAVES_A_FILL_UNDER_A_LOST_MARK: list[Change] = [
+    ("end_write", "if old then gone[#gone + 1] = key end", "")
+]
+
+
+@contextmanager
+def changed(changes: Sequence[Change]) -> Iterator[None]:
+    """The library's scripts with some of their text changed, in this process."""
+    real = redis_store.script
+
+    def script(name: str) -> Script:
+        source = real(name).source.decode()
+        for changed_script, old, new in changes:
+            if changed_script == name:
+                assert old in source, f"{name}.lua says no longer {old!r}"
+                source = source.replace(old, new) if old else new + source
+        data = source.encode()
+        return Script(data, hashlib.sha1(data, usedforsecurity=False).hexdigest().encode())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redis_store, "script", script)
+        yield
+
+
+class Leasing(RedisStore):
+    """A store whose lease is another command."""
+
+    words: tuple[bytes, ...] = ()
+
+    def lease(
+        self, keys: Sequence[bytes], lease: bytes, ttl: int, tag: tuple[bytes, bytes] | None = None
+    ) -> tuple[list[bytes | None], bytes | None]:
+        (key,) = keys
+        words = [b"%d" % ttl if word == b"ttl" else word for word in self.words]
+        parts = [b"SET", key, lease, b"GET", *words]
+        packed = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(p), p) for p in parts)
+        found = self.channel.call(packed)
+        return [None if b"NX" not in words else found], None
+
+
+class StealingLeases(Leasing):
+    """A lease takes the place of whatever stands there."""
+
+    words = (b"PX", b"ttl")
+
+
+class EverlastingLeases(Leasing):
+    """A lease has no lifetime."""
+
+    words = (b"NX",)
+
+
+class OwnRowInstalled(RedisStore):
+    """The end of a write stores the row that the writer wrote, whatever happened since."""
+
+    rows: dict[bytes, bytes]
+
+    def end_write(self, keys: Sequence[bytes], writer: bytes) -> int:
+        lost = super().end_write(keys, writer)
+        lease = b"L" + writer
+        self.lease(keys, lease, 10_000)
+        self.fill(keys, lease, [self.rows[writer]], [300_000])
+        return lost
