@@ -109,13 +109,26 @@ class Reader(Generic[Key, Value]):
         self, asked: Sequence[Key], found: Sequence[bytes | None], values: dict[Key, Any]
     ) -> None:
         todo = self._sort(asked, found, values)
-        self._check_negatives(todo, values)
-        held, direct = self._take_leases(todo, values)
-        token, keys = held
-        if keys or direct:
-            self._load(keys, direct, token, values)
-        if todo.leased:
-            self._wait(todo.leased, values)
+        deadline: float | None = None
+        while True:
+            self._check_negatives(todo, values)
+            token, held, direct = self._take_leases(todo, values)
+            if held or direct:
+                self._load(held, direct, token, values)
+            if not todo.leased:
+                return
+            if deadline is None:
+                deadline = self.clock.monotonic() + self.source.policy.lease_wait
+                metrics.count(self.source.name, "wait", len(todo.leased))
+            left = deadline - self.clock.monotonic()
+            if left <= 0:
+                self._load([], todo.leased, token, values)
+                return
+            # Whose lease ends without a value is missing again: one of those who waited takes
+            # the next lease, and the others go on waiting.
+            waiting = todo.leased
+            keys = [self.source.entry_key(key) for key in waiting]
+            todo = self._sort(waiting, wait(self.store, keys, left, self.clock), values)
 
     def _sort(
         self, asked: Sequence[Key], found: Sequence[bytes | None], values: dict[Key, Any]
@@ -171,7 +184,7 @@ class Reader(Generic[Key, Value]):
 
     def _take_leases(
         self, todo: _Sorted[Key], values: dict[Key, Any]
-    ) -> tuple[tuple[_Token, list[Key]], list[Key]]:
+    ) -> tuple[_Token, list[Key], list[Key]]:
         """Lease what is missing; returns what is held, and what must be read without a fill."""
         token = _Token(entry.new_token())
         direct = list(todo.marked)
@@ -186,12 +199,12 @@ class Reader(Generic[Key, Value]):
             direct += refused
             wanted = [(key, data) for key, data in wanted if key not in set(refused)]
         if not wanted:
-            return (token, []), direct
+            return token, [], direct
         found = self._lease(token, wanted)
         held = [key for (key, _), data in zip(wanted, found, strict=True) if data is None]
         lost = [(key, data) for (key, _), data in zip(wanted, found, strict=True) if data]
         self._sort_lost(lost, values, todo, direct)
-        return (token, held), direct
+        return token, held, direct
 
     def _lease(
         self, token: _Token, wanted: Sequence[tuple[Key, bytes | None]]
@@ -300,17 +313,6 @@ class Reader(Generic[Key, Value]):
         soft = int((self.clock.time() + policy.soft_ttl) * 1000) if policy.soft_ttl else 0
         header = entry.Header(entry.VALUE, source.fingerprint, token.epoch, soft, cost, ())
         return entry.pack(header, payload), policy.expires_in()
-
-    def _wait(self, leased: list[Key], values: dict[Key, Any]) -> None:
-        """Wait for another's load; then load without filling."""
-        metrics.count(self.source.name, "wait", len(leased))
-        keys = [self.source.entry_key(key) for key in leased]
-        found = wait(self.store, keys, self.source.policy.lease_wait, self.clock)
-        todo = self._sort(leased, found, values)
-        self._check_negatives(todo, values)
-        rest = [key for key in leased if key not in values]
-        if rest:
-            self._load([], rest, _Token(b""), values)
 
     def _release(self, keys: Sequence[Key], token: _Token) -> None:
         if not keys:

@@ -135,8 +135,9 @@ class Channel:
     def close(self) -> None:
         """Give the connection back to the pool."""
         connection, self._connection = self._connection, None
+        owed, self._owed = self._owed, []
         if connection is not None:
-            if self._owed:
+            if owed:
                 connection.disconnect()
             self._pool.release(connection)
 
