@@ -45,7 +45,7 @@ def stampede(pk: int, threads: int, arrived: Any, everyone: int) -> list[Member]
         ends = time.monotonic() + PATIENCE
         while arrived.value < everyone and time.monotonic() < ends:
             time.sleep(0.01)
-        time.sleep(0.5)  # The last to arrive are still on their way to the cache.
+        time.sleep(2)  # The last to arrive are still on their way to the cache.
 
     with hooks.listening(before_fill=hold), ThreadPoolExecutor(threads) as pool:
         return [done.result() for done in [pool.submit(read) for _ in range(threads)]]
