@@ -1,8 +1,9 @@
 """The protocol as a model: readers and writers of one row, stepping the real store.
 
 A reader reads as `read_through.Reader` does: `GET`; where nothing (useful) stands a lease, then the
-load, then the fill; where another has the lease it polls, then loads without filling; where a mark
-stands it loads without filling. A writer marks, writes, commits or rolls back, and ends.
+load, then the fill; where another has the lease it polls, takes the next lease if that one ends
+without a value, and in the end loads without filling; where a mark stands it loads without filling.
+A writer marks, writes, commits or rolls back, and ends.
 
 Between any two steps any actor may crash, the entry may be evicted or expire or be dropped, and a
 crashed writer's deadline may pass.
@@ -162,18 +163,18 @@ class Protocol:
     ) -> Step:
         """A reader does what tells it what stands there."""
         outcome = self.server.after(state.entry, operation)
-        found, waited = outcome.answer, reader.phase == "waiting"
+        found = outcome.answer
         what = f"{what}: {found or 'nothing'}"
         if found is not None and found.kind == "V":
             return self._return(state, number, found.what, what, outcome.entry, operation)
-        if found is None and operation[0] in ("lease", "lease_over"):
-            phase = "leased"
-        elif found is None:
-            phase = "direct" if waited else "missed"
+        if found is None:
+            phase = "missed" if operation == ("get",) else "leased"
         elif found.kind == "L":
             phase = "waiting"
-        elif found.kind == "?":
-            phase = {"idle": "missed", "missed": "useless"}.get(reader.phase, "direct")
+        elif found.kind == "?" and operation == ("get",):
+            phase = "missed"
+        elif found.kind == "?" and operation[0] == "lease":
+            phase = "useless"
         else:
             phase = "direct"
         seen = found.what if found is not None and found.kind == "?" else reader.seen
