@@ -6,12 +6,13 @@ child's entry, and a write to the child those of its parents. Proxies share thei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.apps import apps
 from django.db.models import Model
+from django.utils.functional import cached_property
 
 
 @dataclass(frozen=True)
@@ -30,20 +31,20 @@ class Target:
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", self.model._meta.label_lower)
 
-    def primary_keys(self, pk: Any, alias: str) -> Iterable[Any]:
-        """The primary keys of this model's rows that hold columns of a written row.
+    def primary_keys(self, pks: Sequence[Any], alias: str) -> Sequence[Any]:
+        """The primary keys of this model's rows that hold columns of written rows.
 
         Args:
-            pk: the primary key of the written row.
+            pks: the primary keys of the written rows.
             alias: the database, asked where a child's key is not its parent's.
         """
-        link = self._odd_link()
-        if link is None:
-            return (pk,)
-        rows = self.model._base_manager.using(alias).filter(**{link: pk})
+        if self.odd_link is None:
+            return pks
+        rows = self.model._base_manager.using(alias).filter(**{f"{self.odd_link}__in": pks})
         return list(rows.values_list("pk", flat=True))
 
-    def _odd_link(self) -> str | None:
+    @cached_property
+    def odd_link(self) -> str | None:
         """The lookup from a child to the written parent, where it is not by primary keys."""
         if self.model is self.written or self.written not in self.model._meta.all_parents:
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -26,7 +26,7 @@ def by_save(
         if pk is None:
             yield keys.absences(family)
         else:
-            yield from _rows(target, family, pk, alias)
+            yield from _rows(target, family, [pk], alias)
         for names in policy.lookups:
             if update_fields is None or _spellings(target, names) & set(update_fields):
                 yield _lookup(target, family, names, instance.__dict__.__getitem__)
@@ -37,15 +37,14 @@ def by_delete(instance: Model, alias: str) -> Iterator[bytes]:
     for target, family, _ in _families(type(instance), alias):
         pk = _pk_value(instance, target)
         if pk is not None:
-            yield from _rows(target, family, pk, alias)
+            yield from _rows(target, family, [pk], alias)
 
 
 def by_keys(model: type[Model], pks: Iterable[Any], alias: str) -> Iterator[bytes]:
     """What changing rows of known primary keys touches."""
-    found = list(pks)
+    found = [fields.prepared(model, pk) for pk in pks]
     for target, family, _ in _families(model, alias):
-        for pk in found:
-            yield from _rows(target, family, fields.prepared(target.written, pk), alias)
+        yield from _rows(target, family, found, alias)
 
 
 def by_lookup_values(
@@ -90,9 +89,12 @@ def _families(model: type[Model], alias: str) -> Iterator[tuple[Target, bytes, C
             yield target, space.family(target.label, alias), policy
 
 
-def _rows(target: Target, family: bytes, pk: Any, alias: str) -> Iterator[bytes]:
-    for each in target.primary_keys(pk, alias):
-        yield keys.row(family, fields.prepared(target.model, each))
+def _rows(target: Target, family: bytes, pks: Sequence[Any], alias: str) -> list[bytes]:
+    """The keys of rows that hold columns of written rows; `pks` are prepared."""
+    own = target.primary_keys(pks, alias)
+    if set(map(type, own)) == {int}:
+        return [b"%b%d" % (family, pk) for pk in own]
+    return [keys.row(family, fields.prepared(target.model, pk)) for pk in own]
 
 
 def _pk_value(instance: Model, target: Target) -> Any:

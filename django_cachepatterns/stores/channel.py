@@ -23,6 +23,9 @@ MOST_OWED = 100
 """Replies that may be left unread: few enough that none of them blocks the server."""
 
 
+_INTERRUPTED = RedisError("The connection was dropped before the reply was read.")
+
+
 class Channel:
     """One thread's connection.
 
@@ -30,8 +33,12 @@ class Channel:
         pool: where the connection comes from.
         greeting: packed commands that each new connection begins with (scripts to load).
 
-    `call` and `call_many` raise redis-py's errors. A reply is never left unread on a connection
-    that is used again: an exception at any point (a signal's too) drops the connection.
+    `call` and `call_many` raise redis-py's errors.
+
+    An exception may be raised between any two instructions: a signal's, a time limit's. So the
+    connection is used only inside a `try` that drops it, and whatever says how many replies are
+    still to come changes only while it is marked as busy. A reply that nobody has read would
+    be taken for the next command's: another row than was asked for.
     """
 
     __slots__ = ("__weakref__", "_busy", "_connection", "_greeting", "_owed", "_pool", "epoch")
@@ -46,46 +53,43 @@ class Channel:
 
     def call(self, packed: bytes) -> Any:
         """Send one packed command and return its reply."""
-        if self._owed:
-            self.settle()
-        connection = self._connection
-        if connection is None or self._busy:
-            return self._call_anew(packed, 1)[0]
-        self._busy = True
-        try:
-            connection.send_packed_command((packed,))
-            reply = connection.read_response()
-        except ResponseError:
-            self._busy = False
-            raise
-        except RedisConnectionError:
-            # A server may close a connection that was idle: one new connection, no more.
-            self._discard()
-            return self._call_anew(packed, 1)[0]
-        except BaseException:
-            self._discard()
-            raise
-        self._busy = False
+        if not self._busy:
+            try:
+                self._busy = True
+                connection = self._connection
+                if connection is not None and not self._owed:
+                    connection.send_packed_command((packed,))
+                    reply = connection.read_response()
+                    self._busy = False
+                    return reply
+                self._busy = False
+            except ResponseError:
+                self._busy = False
+                raise
+            except RedisConnectionError:
+                # A server may close a connection that was idle: one new connection, no more.
+                self._discard()
+            except BaseException:
+                self._discard()
+                raise
+        (reply,) = self.call_many(packed, 1)
+        if isinstance(reply, ResponseError):
+            raise reply
         return reply
 
     def call_many(self, packed: bytes, count: int) -> list[Any]:
         """Send several commands at once; a refused one gives its `ResponseError` as the reply."""
-        if self._owed:
-            self.settle()
-        connection = self._connection
-        if connection is None or self._busy:
-            return self._call_anew(packed, count, keep_errors=True)
-        self._busy = True
-        try:
-            replies = _exchange(connection, packed, count, keep_errors=True)
-        except RedisConnectionError:
-            self._discard()
-            return self._call_anew(packed, count, keep_errors=True)
-        except BaseException:
-            self._discard()
-            raise
-        self._busy = False
-        return replies
+        if self._busy:
+            # In the middle of a command of this same thread: a signal handler, a finaliser.
+            return _once(self._pool, packed, count)
+        self.settle()
+        if self._connection is not None:
+            try:
+                return self._exchange(packed, count)
+            except RedisConnectionError:
+                pass  # As above: dropped by now, and made anew below.
+        self._open()
+        return self._exchange(packed, count)
 
     def post(self, packed: bytes, done: Done) -> None:
         """Send one command and read its reply before the next command, not now.
@@ -95,40 +99,38 @@ class Channel:
         """
         if len(self._owed) >= MOST_OWED:
             self.settle()
-        connection = self._connection
-        if connection is None or self._busy:
-            done(self._call_anew(packed, 1, keep_errors=True)[0])
+        if self._busy or self._connection is None:
+            done(self.call_many(packed, 1)[0])
             return
-        self._busy = True
         try:
-            connection.send_packed_command((packed,))
+            self._busy = True
+            self._owed.append(done)
+            self._connection.send_packed_command((packed,))
+            self._busy = False
         except RedisConnectionError:
+            self._owed.remove(done)
             self._discard()
-            done(self._call_anew(packed, 1, keep_errors=True)[0])
-            return
+            done(self.call_many(packed, 1)[0])
         except BaseException:
             self._discard()
             raise
-        self._owed.append(done)
-        self._busy = False
 
     def settle(self) -> None:
         """Read the replies of posted commands."""
-        if self._busy:
+        if self._busy or not self._owed:
             return
-        owed, self._owed = self._owed, []
-        replies: list[Any] = []
-        self._busy = True
         try:
-            for _ in owed:
-                replies.append(_reply(self._connection))
+            self._busy = True
+            owed = list(self._owed)
+            replies = [_reply(self._connection) for _ in owed]
+            self._owed.clear()
+            self._busy = False
         except RedisError as error:
-            self._discard()
-            replies += [error] * (len(owed) - len(replies))
+            self._discard(error)
+            return
         except BaseException:
             self._discard()
             raise
-        self._busy = False
         for done, reply in zip(owed, replies, strict=True):
             done(reply)
 
@@ -141,28 +143,27 @@ class Channel:
                 connection.disconnect()
             self._pool.release(connection)
 
-    def _call_anew(self, packed: bytes, count: int, *, keep_errors: bool = False) -> list[Any]:
-        if self._busy:
-            # In the middle of a command of this same thread: a signal handler, a finaliser.
-            connection, _ = _opened(self._pool, self._greeting)
-            try:
-                return _exchange(connection, packed, count, keep_errors=keep_errors)
-            finally:
-                self._pool.release(connection)
-        self._connection, self.epoch = _opened(self._pool, self._greeting)
-        self._busy = True
+    def _open(self) -> None:
         try:
-            replies = _exchange(self._connection, packed, count, keep_errors=keep_errors)
-        except ResponseError:
+            self._busy = True
+            self._connection, self.epoch = _opened(self._pool, self._greeting)
             self._busy = False
-            raise
         except BaseException:
             self._discard()
             raise
-        self._busy = False
-        return replies
 
-    def _discard(self) -> None:
+    def _exchange(self, packed: bytes, count: int) -> list[Any]:
+        try:
+            self._busy = True
+            replies = _exchange(self._connection, packed, count)
+            self._busy = False
+            return replies
+        except BaseException:
+            self._discard()
+            raise
+
+    def _discard(self, error: RedisError = _INTERRUPTED) -> None:
+        """Drop the connection, and with it whatever was still to be read from it."""
         connection, self._connection = self._connection, None
         owed, self._owed = self._owed, []
         self._busy = False
@@ -170,13 +171,32 @@ class Channel:
             connection.disconnect()
             self._pool.release(connection)
         for done in owed:
-            done(RedisConnectionError("The connection was dropped before the reply was read."))
+            done(error)
 
 
-def _exchange(connection: Any, packed: bytes, count: int, *, keep_errors: bool) -> list[Any]:
+def _once(pool: ConnectionPool, packed: bytes, count: int) -> list[Any]:
+    """The replies to commands on a connection of their own, which goes back to the pool."""
+    connection = _taken_from(pool)
+    try:
+        return _exchange(connection, packed, count)
+    except BaseException:
+        connection.disconnect()
+        raise
+    finally:
+        pool.release(connection)
+
+
+def _taken_from(pool: ConnectionPool) -> Any:
+    try:
+        return pool.get_connection()
+    except BaseException:
+        # The pool has taken it back as it is: half opened, with replies to come.
+        pool.disconnect(inuse_connections=False)
+        raise
+
+
+def _exchange(connection: Any, packed: bytes, count: int) -> list[Any]:
     connection.send_packed_command((packed,))
-    if not keep_errors:
-        return [connection.read_response() for _ in range(count)]
     return [_reply(connection) for _ in range(count)]
 
 
@@ -190,7 +210,7 @@ def _reply(connection: Any) -> Any:
 
 def _opened(pool: ConnectionPool, greeting: Sequence[bytes]) -> tuple[Any, bytes]:
     """A connection and the epoch of the server at its other end."""
-    connection: Any = pool.get_connection()
+    connection = _taken_from(pool)
     try:
         connection.send_packed_command((b"*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n", *greeting))
         # Without the right to ask: old entries after a failover are then told by nothing.

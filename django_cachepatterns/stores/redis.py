@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import hiredis
 from redis.connection import ConnectionPool
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from ..exceptions import StoreUnavailable
@@ -102,7 +103,7 @@ class RedisStore(Store):
         found = self._scripts(
             over,
             [
-                ([key], [old[:SEEN], lease, b"%d" % ttl])
+                ([key], [old[:SEEN], b"%d" % len(old), lease, b"%d" % ttl])
                 for key, old in zip(keys, seen, strict=True)
             ],
         )
@@ -138,7 +139,7 @@ class RedisStore(Store):
                 done(_unavailable(error))
 
     def _posted(self, keys: Sequence[bytes], writer: bytes, done: Done, reply: Any) -> None:
-        if isinstance(reply, NoScriptError):
+        if isinstance(reply, NoScriptError | RedisConnectionError):
             try:
                 reply = self.end_write(keys, writer)
             except StoreUnavailable as error:

@@ -7,28 +7,29 @@
 --
 -- A mark is 'W' and, for each writer, its id and its deadline: 13 decimal digits, milliseconds
 -- of this server's clock, so that no two clocks are ever compared.
+local call, pcall, sub = redis.call, redis.pcall, string.sub
 local ttl = tonumber(ARGV[2])
-local time = redis.call('TIME')
+local time = call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local mine = ARGV[1] .. string.format('%013.0f', now + ttl)
+local id = ARGV[1]
+local mine = id .. string.format('%013.0f', now + ttl)
+local alone = 'W' .. mine
 
 for _, key in ipairs(KEYS) do
-  local old = redis.pcall('SET', key, 'W' .. mine, 'PX', ttl, 'GET')
-  if type(old) == 'table' then
-    -- Not a string at all: somebody else's key. It is replaced like any other value.
-    redis.call('SET', key, 'W' .. mine, 'PX', ttl)
-  elseif old and string.sub(old, 1, 1) == 'W' then
-    local others, longest = {}, ttl
+  -- The first byte says whether it is a mark; a value may be long. What is not a string at all is
+  -- replaced like any other value.
+  if pcall('GETRANGE', key, 0, 0) ~= 'W' then
+    call('SET', key, alone, 'PX', ttl)
+  else
+    local old, others, longest = call('GET', key), {}, ttl
     for at = 2, #old - 28, 29 do
-      local left = (tonumber(string.sub(old, at + 16, at + 28)) or 0) - now
-      if left > 0 and string.sub(old, at, at + 15) ~= ARGV[1] then
-        others[#others + 1] = string.sub(old, at, at + 28)
+      local left = (tonumber(sub(old, at + 16, at + 28)) or 0) - now
+      if left > 0 and sub(old, at, at + 15) ~= id then
+        others[#others + 1] = sub(old, at, at + 28)
         if left > longest then longest = left end
       end
     end
-    if #others > 0 then
-      redis.call('SET', key, 'W' .. mine .. table.concat(others), 'PX', longest)
-    end
+    call('SET', key, alone .. table.concat(others), 'PX', longest)
   end
 end
 return #KEYS

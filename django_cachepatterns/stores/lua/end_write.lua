@@ -6,36 +6,37 @@
 -- ARGV[1]  id of the transaction, 16 bytes
 --
 -- Returns the number of entries in which the transaction's mark was lost.
-local time = redis.call('TIME')
+local call, pcall, sub = redis.call, redis.pcall, string.sub
+local time = call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local lost, gone = 0, {}
+local id, lost, gone = ARGV[1], 0, {}
 
 for _, key in ipairs(KEYS) do
-  local old = redis.pcall('GET', key)
-  if type(old) ~= 'string' or string.sub(old, 1, 1) ~= 'W' then
+  local old = pcall('GET', key)
+  if type(old) ~= 'string' or sub(old, 1, 1) ~= 'W' then
     lost = lost + 1
     if old then gone[#gone + 1] = key end
   else
     local found, others, longest = false, {}, 0
     for at = 2, #old - 28, 29 do
-      if string.sub(old, at, at + 15) == ARGV[1] then
+      if sub(old, at, at + 15) == id then
         found = true
       else
-        local left = (tonumber(string.sub(old, at + 16, at + 28)) or 0) - now
+        local left = (tonumber(sub(old, at + 16, at + 28)) or 0) - now
         if left > 0 then
-          others[#others + 1] = string.sub(old, at, at + 28)
+          others[#others + 1] = sub(old, at, at + 28)
           if left > longest then longest = left end
         end
       end
     end
     if not found then lost = lost + 1 end
     if #others > 0 then
-      redis.call('SET', key, 'W' .. table.concat(others), 'PX', longest)
+      call('SET', key, 'W' .. table.concat(others), 'PX', longest)
     else
       gone[#gone + 1] = key
     end
   end
 end
 
-if #gone > 0 then redis.call('DEL', unpack(gone)) end
+if #gone > 0 then call('DEL', unpack(gone)) end
 return lost
