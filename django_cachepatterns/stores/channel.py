@@ -72,24 +72,14 @@ class Channel:
             except BaseException:
                 self._discard()
                 raise
-        (reply,) = self.call_many(packed, 1)
+        (reply,) = self._call_many(packed, 1)
         if isinstance(reply, ResponseError):
             raise reply
         return reply
 
     def call_many(self, packed: bytes, count: int) -> list[Any]:
         """Send several commands at once; a refused one gives its `ResponseError` as the reply."""
-        if self._busy:
-            # In the middle of a command of this same thread: a signal handler, a finaliser.
-            return _once(self._pool, packed, count)
-        self.settle()
-        if self._connection is not None:
-            try:
-                return self._exchange(packed, count)
-            except RedisConnectionError:
-                pass  # As above: dropped by now, and made anew below.
-        self._open()
-        return self._exchange(packed, count)
+        return self._call_many(packed, count)
 
     def post(self, packed: bytes, done: Done) -> None:
         """Send one command and read its reply before the next command, not now.
@@ -100,7 +90,7 @@ class Channel:
         if len(self._owed) >= MOST_OWED:
             self.settle()
         if self._busy or self._connection is None:
-            done(self.call_many(packed, 1)[0])
+            done(self._call_many(packed, 1)[0])
             return
         try:
             self._busy = True
@@ -110,7 +100,7 @@ class Channel:
         except RedisConnectionError:
             self._owed.remove(done)
             self._discard()
-            done(self.call_many(packed, 1)[0])
+            done(self._call_many(packed, 1)[0])
         except BaseException:
             self._discard()
             raise
@@ -142,6 +132,19 @@ class Channel:
             if owed:
                 connection.disconnect()
             self._pool.release(connection)
+
+    def _call_many(self, packed: bytes, count: int) -> list[Any]:
+        if self._busy:
+            # In the middle of a command of this same thread: a signal handler, a finaliser.
+            return _once(self._pool, packed, count)
+        self.settle()
+        if self._connection is not None:
+            try:
+                return self._exchange(packed, count)
+            except RedisConnectionError:
+                pass  # As above: dropped by now, and made anew below.
+        self._open()
+        return self._exchange(packed, count)
 
     def _open(self) -> None:
         try:

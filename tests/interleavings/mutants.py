@@ -21,8 +21,9 @@ Change = tuple[str, str, str]
 
 HAS_LEASE = "redis.pcall('GET', key) == ARGV[1]"
 STATE = "string.sub(tostring(redis.pcall('GET', key)), 1, 1)"
+HAS_NO_MARK = "pcall('GETRANGE', key, 0, 0) ~= 'W'"
 OTHERS = "if #others > 0 then"
-DELETES = "if #gone > 0 then redis.call('DEL', unpack(gone)) end"
+DELETES = "if #gone > 0 then call('DEL', unpack(gone)) end"
 DOES_NOTHING = "do return #KEYS end\n"
 ONLY_DELETES = "for _, key in ipairs(KEYS) do redis.call('DEL', key) end do return #KEYS end\n"
 
@@ -32,7 +33,7 @@ UNSAFE: dict[str, list[Change]] = {
     "a fill only respects marks": [("fill", HAS_LEASE, f"{STATE} ~= 'W'")],
     "begin merely deletes": [("begin_write", "", ONLY_DELETES)],
     "there is no begin": [("begin_write", "", DOES_NOTHING)],
-    "begin forgets other writers": [("begin_write", OTHERS, "if false then")],
+    "begin forgets other writers": [("begin_write", HAS_NO_MARK, "true")],
     "end forgets other writers": [("end_write", OTHERS, "if false then")],
     "a release needs no token": [("release", HAS_LEASE, "true")],
     "a drop drops marks": [("drop", "if old and not mark", "if old")],
@@ -54,7 +55,7 @@ UNENDING: dict[str, list[Change]] = {
     ],
     "a mark of several writers has no deadline": [("begin_write", ", 'PX', longest", "")],
     "a mark that a writer has left has no deadline": [("end_write", ", 'PX', longest", "")],
-    "a lease over has no deadline": [("lease_over", ", 'PX', ARGV[3]", "")],
+    "a lease over has no deadline": [("lease_over", ", 'PX', ARGV[4]", "")],
 }
 
 LEAVES_A_FILL_UNDER_A_LOST_MARK: list[Change] = [

@@ -37,9 +37,6 @@ def test_a_reader_and_three_writers_in_every_order(server: Server) -> None:
     assert_ok(explore(Protocol(server, readers=1, reads=2, writers=3, starts=STARTS)))
 
 
-@pytest.mark.xfail(
-    strict=False, reason="lease_over takes a mark for the damaged one that it has replaced"
-)
 def test_a_damaged_mark_in_every_order(server: Server) -> None:
     assert_ok(explore(Protocol(server, reads=1, starts=[DAMAGED_MARK])))
 
