@@ -266,12 +266,20 @@ def test_a_page_is_decoded_as_its_rows_are(name: str, values: list[Any]) -> None
     assert same(codec.decode_many(payloads), [codec.decode(payload) for payload in payloads])
 
 
-@pytest.mark.xfail(strict=False, reason="the JSON codec lets the encoder's error through")
 @pytest.mark.parametrize("name", CODECS)
-@pytest.mark.parametrize("value", ["half a pair: \ud800", object(), {1, 2}, [object()]])
+@pytest.mark.parametrize("value", [object(), {1, 2}, [object()]])
 def test_what_cannot_be_carried_is_a_codec_error(name: str, value: Any) -> None:
     with pytest.raises(CodecError):
         CODECS[name]([Column("value", kinds.ANY)]).encode([value])
+
+
+LETS_IT_THROUGH = pytest.mark.xfail(reason="the codec lets the encoder's error through")
+
+
+@pytest.mark.parametrize("name", ["msgpack", pytest.param("json", marks=LETS_IT_THROUGH)])
+def test_text_that_is_no_unicode_is_a_codec_error(name: str) -> None:
+    with pytest.raises(CodecError):
+        CODECS[name]([Column("value", kinds.ANY)]).encode(["half a pair: \ud800"])
 
 
 # Garbage
