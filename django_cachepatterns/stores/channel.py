@@ -97,9 +97,9 @@ class Channel:
             self._owed.append(done)
             self._connection.send_packed_command((packed,))
             self._busy = False
-        except RedisConnectionError:
+        except RedisConnectionError as error:
             self._owed.remove(done)
-            self._discard()
+            self._discard(error)
             done(self._call_many(packed, 1)[0])
         except BaseException:
             self._discard()
