@@ -406,7 +406,6 @@ def test_a_posted_end_is_carried_out_though_the_connection_was_closed(
     assert_in_step(store, redis_client)
 
 
-@pytest.mark.xfail(reason="what was posted before the one that met the error is not sent again")
 def test_every_posted_end_is_carried_out_though_the_connection_was_closed(
     wire: Wire, redis_client: redis.Redis
 ) -> None:
