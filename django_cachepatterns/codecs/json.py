@@ -30,7 +30,10 @@ class JsonCodec:
     def encode(self, values: Iterable[Any]) -> bytes:
         """See `Codec`."""
         row = {name: _to_json(value) for name, value in zip(self._names, values, strict=True)}
-        return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        try:
+            return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise CodecError(str(error)) from error
 
     def decode(self, payload: bytes) -> dict[str, Any]:
         """See `Codec`."""

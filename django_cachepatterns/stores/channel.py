@@ -12,7 +12,7 @@ from typing import Any
 
 from redis.connection import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from .. import entry
 
@@ -23,6 +23,7 @@ MOST_OWED = 100
 """Replies that may be left unread: few enough that none of them blocks the server."""
 
 
+_INFO = b"*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n"
 _INTERRUPTED = RedisError("The connection was dropped before the reply was read.")
 
 
@@ -179,7 +180,7 @@ class Channel:
 
 def _once(pool: ConnectionPool, packed: bytes, count: int) -> list[Any]:
     """The replies to commands on a connection of their own, which goes back to the pool."""
-    connection = _taken_from(pool)
+    connection, _ = _opened(pool, ())
     try:
         return _exchange(connection, packed, count)
     except BaseException:
@@ -212,15 +213,23 @@ def _reply(connection: Any) -> Any:
 
 
 def _opened(pool: ConnectionPool, greeting: Sequence[bytes]) -> tuple[Any, bytes]:
-    """A connection and the epoch of the server at its other end."""
+    """A connection and the epoch of the server at its other end.
+
+    The greeting ends with an echo: a connection on which another thread was interrupted while it
+    was opened may have replies to come, and is opened again.
+    """
     connection = _taken_from(pool)
     try:
-        connection.send_packed_command((b"*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n", *greeting))
-        # Without the right to ask: old entries after a failover are then told by nothing.
-        epoch = _epoch_of(_reply(connection))
-        for _ in greeting:
-            _reply(connection)
-        return connection, epoch
+        for _ in range(2):
+            token = entry.new_token()
+            echo = b"*2\r\n$4\r\nECHO\r\n$%d\r\n%b\r\n" % (len(token), token)
+            connection.send_packed_command((_INFO, *greeting, echo))
+            info, *rest = [_reply(connection) for _ in range(len(greeting) + 2)]
+            if rest[-1] == token or isinstance(rest[-1], NoPermissionError):
+                # Without the right to ask for it, the epoch is nothing that ever changes.
+                return connection, _epoch_of(info)
+            connection.disconnect()
+        raise RedisConnectionError("The connection does not answer what it is asked.")
     except BaseException:
         connection.disconnect()
         pool.release(connection)

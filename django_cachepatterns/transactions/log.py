@@ -18,7 +18,6 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .. import entry
 from . import delivery, state
 from .callbacks import register, undo_with_testcase
 from .watch import Watch
@@ -43,7 +42,6 @@ class WriteLog:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = weakref.ref(connection)
-        self._writer = entry.new_token()
         self._marked: dict[bytes, Level] = {}
         self._levels: list[Level] = []
         self._windows: list[Window] = []
@@ -81,24 +79,23 @@ class WriteLog:
         self._queue += keys
 
     def flush(self) -> None:
-        """Mark what was announced and queued, in one round trip."""
-        fresh: list[bytes] = []
+        """Mark what was announced and queued."""
+        fresh: dict[Level, list[bytes]] = {}
         for window in list(self._windows):
             if window.abandoned():
                 self.close(window)
             else:
-                fresh += self._add(window.keys(), window)
+                self._add(window.keys(), window, fresh)
         if self._queue:
             queued, self._queue = self._queue, []
-            fresh += self._add(queued, None)
-        if fresh:
-            delivery.begin(fresh, self._writer)
+            self._add(queued, None, fresh)
+        _begin(fresh)
 
     def begin(self, keys: Iterable[bytes]) -> None:
         """Mark entries now, for the rest of the transaction."""
-        fresh = self._add(keys, None)
-        if fresh:
-            delivery.begin(fresh, self._writer)
+        fresh: dict[Level, list[bytes]] = {}
+        self._add(keys, None, fresh)
+        _begin(fresh)
 
     def finish(self) -> None:
         """End every write: the transaction is over."""
@@ -130,16 +127,19 @@ class WriteLog:
         """Whether a writing statement must wait for marks."""
         return bool(self._windows or self._queue)
 
-    def _add(self, keys: Iterable[bytes], window: Window | None) -> list[bytes]:
-        fresh = [key for key in dict.fromkeys(keys) if key not in self._marked]
-        if not fresh:
-            return []
+    def _add(
+        self, keys: Iterable[bytes], window: Window | None, fresh: dict[Level, list[bytes]]
+    ) -> None:
+        """Take note of keys; those that are not marked yet are added to `fresh`."""
+        new = [key for key in dict.fromkeys(keys) if key not in self._marked]
+        if not new:
+            return
         level = self._level(window)
         if not self._marked:
             open_writes.count += 1
-        level.keys += fresh
-        self._marked.update(dict.fromkeys(fresh, level))
-        return fresh
+        level.keys += new
+        self._marked.update(dict.fromkeys(new, level))
+        fresh.setdefault(level, []).extend(new)
 
     def _level(self, window: Window | None) -> Level:
         connection = self._connection()
@@ -179,10 +179,9 @@ class WriteLog:
             self._end(levels)
 
     def _end(self, levels: list[Level]) -> None:
-        keys = [key for level in levels for key in level.keys]
-        writer = self._writer
+        ended = [(level.writer, level.keys) for level in levels if level.keys]
         self._forget(levels)
-        if keys:
+        for writer, keys in ended:
             delivery.end(keys, writer)
             undo_with_testcase(self._connection(), keys)
 
@@ -199,7 +198,11 @@ class WriteLog:
                 window.level = None
         if before and not self._marked:
             open_writes.count -= 1
-            self._writer = entry.new_token()
+
+
+def _begin(fresh: dict[Level, list[bytes]]) -> None:
+    for level, keys in fresh.items():
+        delivery.begin(keys, level.writer)
 
 
 class _End:

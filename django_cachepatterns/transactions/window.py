@@ -6,16 +6,21 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .. import entry
+
 Keys = Callable[[], Iterable[bytes]]
 
 
 class Level:
     """Marks that end together: those of one savepoint level, or of one autocommit statement."""
 
-    __slots__ = ("callback", "keys", "savepoints")
+    __slots__ = ("callback", "keys", "savepoints", "writer")
 
     def __init__(self, savepoints: tuple[str | None, ...] | None) -> None:
         self.savepoints = savepoints
+        # Of its own: an end that is late on a dropped connection must not take away what the
+        # same transaction has marked again since.
+        self.writer = entry.new_token()
         self.keys: list[bytes] = []
         self.callback: weakref.ref[Any] | None = None
 
