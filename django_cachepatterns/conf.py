@@ -30,6 +30,10 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+_MEMO_LIMIT = 10_000
+"""Tenants come from requests; what is kept for each must not grow without end."""
+
+
 class Config:
     """One reading of the settings. `memo` is where upper layers keep what follows from it."""
 
@@ -47,6 +51,16 @@ class Config:
     def is_current(self, raw: Any, caches: Any) -> bool:
         """Whether the settings still say what they said (a dict changed in place counts)."""
         return raw is self.raw and caches is self.caches and raw == self._seen
+
+    def remember(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What was made for a key before, or is made now; as long as the settings hold."""
+        try:
+            return self.memo[key]
+        except KeyError:
+            if len(self.memo) > _MEMO_LIMIT:
+                self.memo.clear()
+            made = self.memo[key] = make()
+            return made
 
     @property
     def enabled(self) -> bool:

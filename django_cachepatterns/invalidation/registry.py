@@ -55,6 +55,7 @@ class Target:
 
 
 _targets: dict[str, list[Target]] = {}
+_generation = 0
 _cached: dict[str, type[Model]] = {}
 
 
@@ -77,6 +78,11 @@ def targets_of(model: type[Model]) -> list[Target]:
     return _targets.get(concrete._meta.label_lower, [])
 
 
+def generation() -> int:
+    """Changes whenever what `targets_of` says may have changed."""
+    return _generation
+
+
 def add(model: type[Model]) -> None:
     """Take note of a model, if it is cached."""
     meta = model._meta
@@ -92,6 +98,8 @@ def add(model: type[Model]) -> None:
 
 def rebuild() -> None:
     """Work out the targets from the models that are cached."""
+    global _generation
+    _generation += 1
     _targets.clear()
     for model in _cached.values():
         for written in _whose_write_touches(model):

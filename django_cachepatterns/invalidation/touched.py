@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Model
 
 from .. import conf, fields, keys
-from ..policy import CachePolicy
+from . import registry
 from .registry import Target, targets_of
+
+
+class _Lookup(NamedTuple):
+    """A lookup of a touched model."""
+
+    attnames: tuple[str, ...]
+    columns: tuple[Any, ...]
+    spellings: frozenset[str]
+
+
+class _Touched(NamedTuple):
+    """A model whose entries a write touches, in one database, for one tenant."""
+
+    target: Target
+    family: bytes
+    lookups: tuple[_Lookup, ...]
 
 
 def by_save(
@@ -21,30 +37,31 @@ def by_save(
     Where the primary key or a lookup's value is not known before the statement has run, that is
     every remembered absence.
     """
-    for target, family, policy in _families(type(instance), alias):
-        pk = _pk_value(instance, target)
+    values = instance.__dict__.__getitem__
+    for touched in _touched(type(instance), alias):
+        pk = _pk_value(instance, touched.target)
         if pk is None:
-            yield keys.absences(family)
+            yield keys.absences(touched.family)
         else:
-            yield from _rows(target, family, [pk], alias)
-        for names in policy.lookups:
-            if update_fields is None or _spellings(target, names) & set(update_fields):
-                yield _lookup(target, family, names, instance.__dict__.__getitem__)
+            yield from _rows(touched, [pk], alias)
+        for lookup in touched.lookups:
+            if update_fields is None or not lookup.spellings.isdisjoint(update_fields):
+                yield _lookup_key(touched, lookup, values)
 
 
 def by_delete(instance: Model, alias: str) -> Iterator[bytes]:
     """What deleting an instance touches."""
-    for target, family, _ in _families(type(instance), alias):
-        pk = _pk_value(instance, target)
+    for touched in _touched(type(instance), alias):
+        pk = _pk_value(instance, touched.target)
         if pk is not None:
-            yield from _rows(target, family, [pk], alias)
+            yield from _rows(touched, [pk], alias)
 
 
 def by_keys(model: type[Model], pks: Iterable[Any], alias: str) -> Iterator[bytes]:
     """What changing rows of known primary keys touches."""
     found = [fields.prepared(model, pk) for pk in pks]
-    for target, family, _ in _families(model, alias):
-        yield from _rows(target, family, found, alias)
+    for touched in _touched(model, alias):
+        yield from _rows(touched, found, alias)
 
 
 def by_lookup_values(
@@ -56,50 +73,64 @@ def by_lookup_values(
         values: gives a column's new value by attname; `KeyError` where it is not known.
         changed: the attnames that change.
     """
-    for target, family, policy in _families(model, alias):
-        for names in policy.lookups:
-            if not set(changed).isdisjoint(_attnames(target, names)):
-                yield _lookup(target, family, names, values)
+    for touched in _touched(model, alias):
+        for lookup in touched.lookups:
+            if not lookup.spellings.isdisjoint(changed):
+                yield _lookup_key(touched, lookup, values)
 
 
 def by_insert(model: type[Model], alias: str) -> Iterator[bytes]:
     """What inserting rows of a model touches: every remembered absence."""
-    for _, family, _ in _families(model, alias):
-        yield keys.absences(family)
+    for touched in _touched(model, alias):
+        yield keys.absences(touched.family)
 
 
-def lookup_columns(model: type[Model]) -> set[str]:
+def lookup_columns(model: type[Model], alias: str) -> set[str]:
     """The attnames of all columns that a lookup of a touched model is made of."""
     return {
         attname
-        for target in targets_of(model)
-        for names in conf.policy_of(target.model).lookups
-        for attname in _attnames(target, names)
+        for touched in _touched(model, alias)
+        for lookup in touched.lookups
+        for attname in lookup.attnames
     }
 
 
-def _families(model: type[Model], alias: str) -> Iterator[tuple[Target, bytes, CachePolicy]]:
-    targets = targets_of(model)
-    if not targets:
-        return
-    space = conf.config().key_space()
-    for target in targets:
-        policy = conf.policy_of(target.model)
-        if policy.invalidation != "ttl":
-            yield target, space.family(target.label, alias), policy
+def _touched(model: type[Model], alias: str) -> list[_Touched]:
+    config = conf.config()
+    space = config.key_space()
+    key = ("touched", model, alias, space.root, registry.generation())
+    made: list[_Touched] = config.remember(
+        key,
+        lambda: [
+            _Touched(target, space.family(target.label, alias), tuple(_lookups_of(target.model)))
+            for target in targets_of(model)
+            if conf.policy_of(target.model).invalidation != "ttl"
+        ],
+    )
+    return made
 
 
-def _rows(target: Target, family: bytes, pks: Sequence[Any], alias: str) -> list[bytes]:
+def _lookups_of(model: type[Model]) -> Iterator[_Lookup]:
+    for names in conf.policy_of(model).lookups:
+        try:
+            columns = tuple(fields.column(model, name) for name in names)
+        except FieldDoesNotExist:
+            continue  # A system check says so.
+        attnames = tuple(column.attname for column in columns)
+        yield _Lookup(attnames, columns, frozenset((*names, *attnames)))
+
+
+def _rows(touched: _Touched, pks: Sequence[Any], alias: str) -> list[bytes]:
     """The keys of rows that hold columns of written rows; `pks` are prepared."""
-    own = target.primary_keys(pks, alias)
+    family, own = touched.family, touched.target.primary_keys(pks, alias)
     if set(map(type, own)) == {int}:
         return [b"%b%d" % (family, pk) for pk in own]
-    return [keys.row(family, fields.prepared(target.model, pk)) for pk in own]
+    return [keys.row(family, fields.prepared(touched.target.model, pk)) for pk in own]
 
 
 def _pk_value(instance: Model, target: Target) -> Any:
     """The primary key of the written row, prepared; `None` where it is not known yet."""
-    if target.written in target.model._meta.all_parents or target.model is target.written:
+    if target.model is target.written or target.written in target.model._meta.all_parents:
         value = instance.pk
     else:
         # A child is written; this is its parent's key.
@@ -112,28 +143,15 @@ def _pk_value(instance: Model, target: Target) -> Any:
         return None  # The statement will say what is wrong with it.
 
 
-def _lookup(
-    target: Target, family: bytes, names: Iterable[str], values: Callable[[str], Any]
-) -> bytes:
+def _lookup_key(touched: _Touched, lookup: _Lookup, values: Callable[[str], Any]) -> bytes:
     """The key of a lookup's new values; that of all absences where they are not known."""
-    order: list[str] = []
     found: list[Any] = []
     try:
-        for name in names:
-            column = fields.column(target.model, name)
+        for column in lookup.columns:
             value = values(column.attname)
             if hasattr(value, "resolve_expression"):
-                return keys.absences(family)
-            order.append(column.attname)
+                return keys.absences(touched.family)
             found.append(column.get_prep_value(value))
-        return keys.lookup(family, order, found)
-    except (KeyError, TypeError, ValueError, ValidationError, FieldDoesNotExist):
-        return keys.absences(family)
-
-
-def _attnames(target: Target, names: Iterable[str]) -> set[str]:
-    return {fields.attname(target.model, name) for name in names}
-
-
-def _spellings(target: Target, names: Iterable[str]) -> set[str]:
-    return {*names, *_attnames(target, names)}
+        return keys.lookup(touched.family, lookup.attnames, found)
+    except (KeyError, TypeError, ValueError, ValidationError):
+        return keys.absences(touched.family)

@@ -276,16 +276,7 @@ def rows_of(model: type[Model], hints: Mapping[str, Any] | None = None) -> Cache
     hints = hints or {}
     written, read = router.db_for_write(model, **hints), router.db_for_read(model, **hints)
     key = (model, config.key_space().root, written, read)
-    rows = config.memo.get(key, _MISSING)
-    if rows is _MISSING:
-        if len(config.memo) > _MEMO_LIMIT:
-            config.memo.clear()
-        rows = config.memo[key] = _make(model, config, written, read)
-    return rows
-
-
-_MEMO_LIMIT = 10_000
-"""Tenants come from requests; what is kept for each must not grow without end."""
+    return config.remember(key, lambda: _make(model, config, written, read))
 
 
 def _make(model: type[Model], config: conf.Config, alias: str, seen_as: str) -> CachedRows | None:

@@ -94,8 +94,10 @@ def _update_returning(queryset: QuerySet[Any], query: Any, alias: str, log: Writ
     meta = model._meta
     changed = {field.attname for field, _, _ in query.values}
     columns = [fields.primary_key(model)]
-    if changed & touched.lookup_columns(model):
-        columns += [fields.column(model, name) for name in sorted(touched.lookup_columns(model))]
+    wanted = touched.lookup_columns(model, alias)
+    if changed & wanted:
+        # Those of the table that is updated; the lookups of other tables' are all forgotten.
+        columns += [field for field in meta.local_concrete_fields if field.attname in wanted]
     compiler = query.get_compiler(alias)
     try:
         sql, params = compiler.as_sql()
@@ -129,7 +131,7 @@ def _update_locked(
     pks = _lock(queryset, alias)
     log.begin(touched.by_keys(model, pks, alias))
     changed = {fields.attname(model, name) for name in values}
-    if changed & {*touched.lookup_columns(model), fields.primary_key(model).attname}:
+    if changed & {*touched.lookup_columns(model, alias), fields.primary_key(model).attname}:
         log.begin(touched.by_insert(model, alias))
     restricted = queryset._chain().filter(pk__in=pks)  # type: ignore[attr-defined]
     count = QuerySet.update(restricted, **values)

@@ -84,6 +84,22 @@ class Store(ABC):
         Returns the number of keys in which the mark was lost; those are deleted, too.
         """
 
+    def post_begin_write(self, keys: Sequence[bytes], writer: bytes, ttl: int, done: Done) -> None:
+        """`begin_write`, to be waited for by `settle()`.
+
+        Args:
+            done: told a number, or the `StoreUnavailable` that came instead.
+        """
+        try:
+            self.begin_write(keys, writer, ttl)
+        except StoreUnavailable as error:
+            done(error)
+        else:
+            done(len(keys))
+
+    def settle(self) -> None:  # noqa: B027 - a store that waits at once has nothing to do
+        """Wait until the server has carried out what this thread has posted."""
+
     def post_end_write(self, keys: Sequence[bytes], writer: bytes, done: Done) -> None:
         """The same, without waiting for the answer: while a mark stands, readers are right.
 

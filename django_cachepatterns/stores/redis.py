@@ -129,19 +129,35 @@ class RedisStore(Store):
     def end_write(self, keys: Sequence[bytes], writer: bytes) -> int:
         return self._chunked("end_write", keys, [writer])
 
+    def post_begin_write(self, keys: Sequence[bytes], writer: bytes, ttl: int, done: Done) -> None:
+        self._post("begin_write", keys, [writer, b"%d" % ttl], done)
+
     def post_end_write(self, keys: Sequence[bytes], writer: bytes, done: Done) -> None:
-        each = script("end_write")
+        self._post("end_write", keys, [writer], done)
+
+    def settle(self) -> None:
+        self._channels.channel.settle()
+
+    def _post(
+        self, name: str, keys: Sequence[bytes], arguments: Sequence[bytes], done: Done
+    ) -> None:
+        each = script(name)
         for some in _chunks(keys):
-            packed = _pack_script(b"EVALSHA", each.sha, some, [writer])
+            packed = _pack_script(b"EVALSHA", each.sha, some, arguments)
+            posted = partial(self._posted, name, some, arguments, done)
             try:
-                self._channels.channel.post(packed, partial(self._posted, some, writer, done))
+                self._channels.channel.post(packed, posted)
             except RedisError as error:
                 done(_unavailable(error))
 
-    def _posted(self, keys: Sequence[bytes], writer: bytes, done: Done, reply: Any) -> None:
+    def _posted(
+        self, name: str, keys: Sequence[bytes], arguments: Sequence[bytes], done: Done, reply: Any
+    ) -> None:
+        """A reply has come; where the server did not know the script, or the connection had been
+        closed, the command is sent again."""
         if isinstance(reply, NoScriptError | RedisConnectionError):
             try:
-                reply = self.end_write(keys, writer)
+                reply = self._chunked(name, keys, arguments)
             except StoreUnavailable as error:
                 reply = error
         done(_unavailable(reply) if isinstance(reply, RedisError) else reply)

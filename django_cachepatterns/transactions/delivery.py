@@ -18,6 +18,18 @@ def begin(keys: Sequence[bytes], writer: bytes) -> None:
     _deliver("begin", keys, lambda store: store.begin_write(keys, writer, conf.config().mark_ttl))
 
 
+def announce(keys: Sequence[bytes], writer: bytes) -> None:
+    """Mark entries; `settle()` waits until they are."""
+    ttl = conf.config().mark_ttl
+    done = partial(_begun, keys)
+    _deliver("begin", keys, lambda store: store.post_begin_write(keys, writer, ttl, done))
+
+
+def settle() -> None:
+    """Wait for the marks that were announced."""
+    _deliver("begin", (), lambda store: store.settle())
+
+
 def end(keys: Sequence[bytes], writer: bytes) -> None:
     """Take the marks away."""
     for hook in hooks.before_end_write:
@@ -46,6 +58,11 @@ def _failed(step: str, keys: Sequence[bytes], error: Exception) -> None:
         _named(keys),
         error,
     )
+
+
+def _begun(keys: Sequence[bytes], marked: int | StoreUnavailable) -> None:
+    if isinstance(marked, StoreUnavailable):
+        _failed("begin", keys, marked)
 
 
 def _ended(keys: Sequence[bytes], lost: int | StoreUnavailable) -> None:

@@ -46,6 +46,7 @@ class WriteLog:
         self._levels: list[Level] = []
         self._windows: list[Window] = []
         self._queue: list[bytes] = []
+        self._unsettled = False
         self.pid = os.getpid()
         # At the front: `connection.execute_wrapper()` takes the last one off when its block ends.
         connection.execute_wrappers.insert(0, Watch(self))
@@ -55,9 +56,18 @@ class WriteLog:
         return key in self._marked
 
     def open(self, keys: Keys, owner: Any = None) -> Window:
-        """Announce a write. `close()` the window when it is done."""
+        """Announce a write. `close()` the window when it is done.
+
+        What it touches as it stands is sent to the store at once, while Django makes the
+        statement; `flush()` looks again, and waits.
+        """
         window = Window(keys, owner)
         self._windows.append(window)
+        fresh: dict[Level, list[bytes]] = {}
+        self._add(keys(), window, fresh)
+        for level, added in fresh.items():
+            delivery.announce(added, level.writer)
+            self._unsettled = True
         return window
 
     def window_of(self, owner: Any) -> Window | None:
@@ -69,7 +79,7 @@ class WriteLog:
         if window in self._windows:
             self._windows.remove(window)
         if window.level is not None:
-            self._end([window.level])
+            self._end_known([window.level])
 
     def queue(self, keys: Iterable[bytes]) -> None:
         """Have keys marked before the next writing statement of this transaction.
@@ -90,6 +100,9 @@ class WriteLog:
             queued, self._queue = self._queue, []
             self._add(queued, None, fresh)
         _begin(fresh)
+        if self._unsettled:
+            self._unsettled = False
+            delivery.settle()
 
     def begin(self, keys: Iterable[bytes]) -> None:
         """Mark entries now, for the rest of the transaction."""

@@ -146,6 +146,34 @@ def test_a_child_holds_its_parents_columns() -> None:
     assert is_gone(Place, cafe.pk)
 
 
+def test_lookups_over_the_tables_of_parent_and_child() -> None:
+    cafe = Cafe.objects.create(name="old", seats=3)
+
+    def found(**values: Any) -> bool:
+        try:
+            return Cafe.objects.get(**values).pk == cafe.pk
+        except Cafe.DoesNotExist:
+            return False
+
+    assert found(name="old", seats=3)
+    assert not found(name="new", seats=3)
+    assert not found(name="new")
+    Place.objects.filter(pk=cafe.pk).update(name="new")
+    assert found(name="new", seats=3)
+    assert found(name="new")
+    assert not found(seats=5)
+    assert not found(name="new", seats=5)
+    Cafe.objects.filter(pk=cafe.pk).update(seats=5)
+    assert found(seats=5)
+    assert found(name="new", seats=5)
+    assert not found(name="newer", seats=6)
+    Cafe.objects.filter(pk=cafe.pk).update(seats=6, name="newer")
+    assert found(name="newer", seats=6)
+    assert not found(name="last")
+    Place(pk=cafe.pk, name="last").save()
+    assert found(name="last")
+
+
 def test_a_child_of_a_parent_that_is_not_cached() -> None:
     school = School.objects.create(city="old", pupils=3)
     assert cached(School, school.pk).city == "old"

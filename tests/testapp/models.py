@@ -78,7 +78,9 @@ class Place(CachedModel):
 
 
 class Cafe(Place):
-    seats = models.IntegerField(default=0)
+    seats = models.IntegerField(default=0, unique=True)
+
+    cache_policy = CachePolicy(lookups=["name", "seats", ("name", "seats")])
 
 
 class Building(models.Model):
