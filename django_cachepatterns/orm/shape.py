@@ -13,7 +13,7 @@ from django.db.models import Model
 from .. import entry
 from ..codecs import Column, codec_for
 from .columns import columns_of
-from .converters import converters_of
+from .converters import conversions_of
 from .instances import InstanceFactory
 
 Row = dict[str, Any]
@@ -41,8 +41,7 @@ class RowShape:
         self.decode = made.decode
         self.decode_many = getattr(made, "decode_many", self._decode_each)
         self._encode = made.encode
-        self._converters = converters_of(model, alias)
-        self._each_converter = tuple(self._converters.items())
+        self._conversions = conversions_of(model, alias)
         self._make = InstanceFactory(model, self.attnames).make
         self._heads: dict[bytes, bytes] = {}
 
@@ -71,15 +70,17 @@ class RowShape:
         Args:
             alias: what the instances say they came from.
         """
-        for name, convert in self._each_converter:
-            for row in rows:
-                row[name] = convert(row[name])
+        for conversion in self._conversions:
+            conversion.apply(rows)
         return self._make(rows, alias)
 
     def value(self, row: Row, name: str) -> Any:
         """One converted value of a row."""
-        convert = self._converters.get(name)
-        return row[name] if convert is None else convert(row[name])
+        value = row[name]
+        for conversion in self._conversions:
+            if conversion.name == name:
+                value = conversion.convert(value)
+        return value
 
 
 def _fingerprint(

@@ -36,6 +36,8 @@ def make_pool(alias: str, timeout: float) -> ConnectionPool:
         socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0),
         decode_responses=False,
+        # A page of fifty rows of a kilobyte in one read.
+        socket_read_size=65536,
     )
     # Each thread keeps one connection; a limit would only turn threads away from the cache.
     pool.max_connections = 2**31
