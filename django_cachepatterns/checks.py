@@ -11,13 +11,12 @@ from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import connections, router
 from django.db.models import Field, Model, UniqueConstraint
 
-from . import conf
+from . import conf, fields
 from .codecs import codec_for
 from .exceptions import PolicyError
 from .invalidation import registry
 from .models import CachedModel
 from .orm.columns import kind_of
-from .orm.rows import is_cacheable
 from .policy import CachePolicy
 from .stores import store_of
 
@@ -38,7 +37,11 @@ def check_settings(**kwargs: Any) -> Iterator[CheckMessage]:
         )
     for name in ("TIMEOUT", "MARK_TTL"):
         value = config.values[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not 0.001 <= value < 1e9
+        ):
             yield Error(
                 f"CACHEPATTERNS[{name!r}] is {value!r}; it must be a positive number of seconds.",
                 hint=f"Leave it out to get {conf.DEFAULTS[name]}.",
@@ -69,6 +72,16 @@ def _store_problems(config: conf.Config) -> Iterator[CheckMessage]:
 
 
 def _policies_problems(config: conf.Config) -> Iterator[CheckMessage]:
+    policies = config.values["POLICIES"]
+    if not isinstance(policies, dict) or not all(
+        isinstance(each, dict) for each in policies.values()
+    ):
+        yield Error(
+            f"CACHEPATTERNS['POLICIES'] is {policies!r}, which is no dict of dicts.",
+            hint="Use {'app_label.Model': {'ttl': 60}}.",
+            id="cachepatterns.E025",
+        )
+        return
     known = {"*"}
     for app in apps.get_app_configs():
         known.add(f"{app.label}.*".lower())
@@ -121,10 +134,10 @@ def check_model(model: type[Model]) -> Iterator[CheckMessage]:
     yield from _column_problems(model)
     yield from _manager_problems(model)
     yield from _relation_problems(model)
-    if not is_cacheable(model):
+    if not fields.is_cacheable(model):
         yield Warning(
-            f"{model._meta.label}: rows with a composite primary key are not cached.",
-            hint="Reads go to the database. Give the model a primary key of one column.",
+            f"{model._meta.label}: rows with a composite primary key, or one whose field prepares values in its own way, are not cached.",
+            hint="Reads go to the database. Give the model a primary key of one of Django's own fields.",
             obj=model,
             id="cachepatterns.W001",
         )

@@ -35,3 +35,23 @@ def target(field: Any) -> Any:
 def prepared(model: type[Model], pk: Any) -> Any:
     """A primary key as the database gets it. Raises what Django does for a wrong one."""
     return primary_key(model).get_prep_value(pk)
+
+
+def is_plain(field: Any) -> bool:
+    """Whether Django itself prepares a column's values, so that preparing twice is preparing once."""
+    kind = type(target(field))
+    methods = (kind.get_prep_value, kind.get_db_prep_value, getattr(kind, "from_db_value", None))
+    return all(
+        method is None or method.__module__.startswith("django.db.models") for method in methods
+    )
+
+
+def is_cacheable(model: type[Model]) -> bool:
+    """Whether rows of a model can be entries: one primary key column, of a plain field."""
+    meta = model._meta
+    return not (
+        meta.abstract
+        or meta.swapped
+        or getattr(meta, "is_composite_pk", False)
+        or not is_plain(primary_key(model))
+    )

@@ -84,7 +84,7 @@ class CachePolicy:
             "invalidation": invalidation,
             "stampede": stampede,
             "lookups": tuple(_names(lookup) for lookup in _listed(lookups)),
-            "indexes": tuple(_listed(indexes)),
+            "indexes": tuple(str(name) for name in _listed(indexes)),
             "codec": codec,
             "lease_ttl": _seconds(lease_ttl),
             "lease_wait": _seconds(lease_wait),
@@ -178,12 +178,14 @@ def _seconds(value: Any) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 
 
 def _listed(value: Any) -> Iterable[Any]:
-    return (value,) if isinstance(value, str) else value
+    if value is None:
+        return ()
+    return value if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
 
 
 def _names(lookup: str | Iterable[str]) -> tuple[str, ...]:
-    return (lookup,) if isinstance(lookup, str) else tuple(lookup)
+    return tuple(str(name) for name in _listed(lookup))

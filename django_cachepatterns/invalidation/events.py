@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+import weakref
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -43,7 +44,16 @@ def before_save(
     **kwargs: Any,
 ) -> None:
     """Announce the write; it is marked right before its statement."""
-    write_log(using).open(partial(touched.by_save, instance, using, update_fields), instance)
+    # Weakly: a save that fails half-way must not keep its instance.
+    keys = partial(_touched_by, weakref.ref(instance), using, update_fields)
+    write_log(using).open(keys, instance)
+
+
+def _touched_by(
+    reference: weakref.ref[Model], using: str, update_fields: Collection[str] | None
+) -> Iterable[bytes]:
+    instance = reference()
+    return () if instance is None else touched.by_save(instance, using, update_fields)
 
 
 def after_save(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:

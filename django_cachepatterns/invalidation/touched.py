@@ -104,7 +104,8 @@ def _touched(model: type[Model], alias: str) -> list[_Touched]:
         lambda: [
             _Touched(target, space.family(target.label, alias), tuple(_lookups_of(target.model)))
             for target in targets_of(model)
-            if conf.policy_of(target.model).invalidation != "ttl"
+            if fields.is_cacheable(target.model)
+            and conf.policy_of(target.model).invalidation != "ttl"
         ],
     )
     return made

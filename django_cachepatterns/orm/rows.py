@@ -17,11 +17,12 @@ from ..policy import CachePolicy
 from ..read_through import Loaded, Reader, is_mark
 from ..stores import RedisStore, store_of
 from ..transactions import open_writes, settle, wrote
+from ..transactions.state import in_any_transaction
 from .columns import compares_exactly
 from .loading import load_rows, reads_a_snapshot
 from .lookups import Lookup
 from .ordering import order_of
-from .shape import Row, RowShape
+from .shape import Row, RowShape, UnknownShape
 
 _MISSING: Any = object()
 
@@ -233,7 +234,7 @@ class CachedRows:
     # ---
 
     def _must_bypass(self, *names: bytes) -> bool:
-        if self._snapshots and connections[self.alias].in_atomic_block:
+        if self._snapshots and in_any_transaction(connections[self.alias]):
             metrics.count(self.name, "bypass")
             return True
         if open_writes.count and any(wrote(self.alias, key) for key in names):
@@ -262,6 +263,8 @@ class CachedRows:
 
     def _make_lookups(self, connection: Any) -> Iterable[Lookup]:
         for names in self.policy.lookups:
+            if not all(fields.is_plain(fields.column(self.model, name)) for name in names):
+                continue  # Reads by it go to the database.
             yield Lookup(self, names, connection)
 
 
@@ -275,12 +278,14 @@ def rows_of(model: type[Model], hints: Mapping[str, Any] | None = None) -> Cache
         return rows
     hints = hints or {}
     written, read = router.db_for_write(model, **hints), router.db_for_read(model, **hints)
+    if hints and written != router.db_for_write(model):
+        return None  # A row that came from a replica by using() leads to the replica's rows.
     key = (model, config.key_space().root, written, read)
     return config.remember(key, lambda: _make(model, config, written, read))
 
 
 def _make(model: type[Model], config: conf.Config, alias: str, seen_as: str) -> CachedRows | None:
-    if not config.enabled or not is_cacheable(model):
+    if not config.enabled or not fields.is_cacheable(model):
         return None
     policy = conf.policy_of(model)
     if policy.pattern == "cache_aside":
@@ -289,13 +294,10 @@ def _make(model: type[Model], config: conf.Config, alias: str, seen_as: str) -> 
         store = store_of(config)
     except PolicyError:
         return None  # A system check says so.
-    return CachedRows(model, policy, store, config.key_space(), alias, seen_as)
-
-
-def is_cacheable(model: type[Model]) -> bool:
-    """Whether rows of this model can be entries: one primary key column."""
-    meta = model._meta
-    return not (meta.abstract or meta.swapped or getattr(meta, "is_composite_pk", False))
+    try:
+        return CachedRows(model, policy, store, config.key_space(), alias, seen_as)
+    except UnknownShape:
+        return None
 
 
 def _plain_type(pk: Any) -> type[Any] | None:

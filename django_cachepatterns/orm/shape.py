@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from .. import entry
 from ..codecs import Column, codec_for
@@ -18,6 +18,10 @@ from .instances import InstanceFactory
 
 Row = dict[str, Any]
 """What the driver gave for each column, by attname, in the order of the columns."""
+
+
+class UnknownShape(Exception):
+    """Django selects other columns than the model says it has (a diamond of parents)."""
 
 
 class RowShape:
@@ -35,6 +39,8 @@ class RowShape:
     def __init__(self, model: type[Model], alias: str, codec: str) -> None:
         connection = connections[alias]
         columns = columns_of(model, connection)
+        if _selected(model, alias) != [column.name for column in columns]:
+            raise UnknownShape
         self.attnames = tuple(column.name for column in columns)
         self.fingerprint = _fingerprint(model, connection, codec, columns)
         made = codec_for(codec, columns)
@@ -81,6 +87,12 @@ class RowShape:
             if conversion.name == name:
                 value = conversion.convert(value)
         return value
+
+
+def _selected(model: type[Model], alias: str) -> list[str]:
+    compiler = QuerySet(model, using=alias).query.get_compiler(using=alias)
+    compiler.setup_query()
+    return [column.target.attname for column, *_ in compiler.select]
 
 
 def _fingerprint(

@@ -14,6 +14,7 @@ from .. import fields
 from ..invalidation import touched
 from ..invalidation.registry import targets_of
 from ..transactions import WriteLog, write_log, writing
+from ..transactions.callbacks import undo_with_testcase
 
 
 def update(queryset: QuerySet[Any], plain: Callable[..., int], values: dict[str, Any]) -> int:
@@ -28,9 +29,10 @@ def update(queryset: QuerySet[Any], plain: Callable[..., int], values: dict[str,
         return plain(**values)
     queryset._for_write = True  # type: ignore[attr-defined]
     alias = queryset.db
+    # Outside of the block, which an error would break.
+    prepared = _prepared_update(queryset, values, alias)
     with transaction.atomic(using=alias, savepoint=False):
         log = write_log(alias)
-        prepared = _prepared_update(queryset, values, alias)
         if prepared is not None:
             count = _update_returning(queryset, prepared, alias, log)
             queryset._result_cache = None
@@ -54,7 +56,10 @@ def bulk_create(
     inserted = lambda: touched.by_insert(model, alias)  # noqa: E731
     if not kwargs.get("update_conflicts") and (len(args) < 3 or not args[2]):
         with writing(alias, inserted):
-            return plain(objs, *args, **kwargs)
+            created = plain(objs, *args, **kwargs)
+        pks = [obj.pk for obj in created if obj.pk is not None]
+        undo_with_testcase(connections[alias], lambda: touched.by_keys(model, pks, alias))
+        return created
     with transaction.atomic(using=alias, savepoint=False), writing(alias, inserted) as log:
         created = plain(objs, *args, **kwargs)
         pks = [obj.pk for obj in created if obj.pk is not None]
@@ -75,10 +80,10 @@ def raw_delete(queryset: QuerySet[Any], plain: Callable[..., int], using: str) -
 
 def _prepared_update(queryset: QuerySet[Any], values: dict[str, Any], alias: str) -> Any:
     """The update's query, where one statement can tell which rows it changed; else `None`."""
-    if not _can_return(alias):
-        return None
     query: Any = queryset.query.chain(UpdateQuery)
     query.add_update_values(values)
+    if not _can_return(alias):
+        return None
     # Annotations are part of the values by now; an order means nothing to these databases.
     query.clear_select_clause()
     query.clear_ordering(force=True)

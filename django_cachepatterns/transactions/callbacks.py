@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import delivery, state
@@ -27,15 +27,16 @@ class _Undo:
 _undone: set[weakref.ref[_Undo]] = set()
 
 
-def undo_with_testcase(connection: Any, keys: list[bytes]) -> None:
+def undo_with_testcase(connection: Any, keys: Callable[[], Iterable[bytes]]) -> None:
     """In a `TestCase`, entries of rows that it wrote must go when it rolls them back."""
     if connection is None or not state.in_testcase(connection):
         return
 
     def dropped(reference: weakref.ref[_Undo]) -> None:
         _undone.discard(reference)
-        delivery.drop(keys)
+        delivery.drop(found)
 
+    found = list(keys())
     callback = _Undo()
     _undone.add(weakref.ref(callback, dropped))
     register(connection, callback)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from .. import conf
 from . import delivery, state
 from .callbacks import register, undo_with_testcase
 from .watch import Watch
@@ -61,6 +63,7 @@ class WriteLog:
         What it touches as it stands is sent to the store at once, while Django makes the
         statement; `flush()` looks again, and waits.
         """
+        self._close_abandoned()
         window = Window(keys, owner)
         self._windows.append(window)
         fresh: dict[Level, list[bytes]] = {}
@@ -86,20 +89,21 @@ class WriteLog:
 
         For many small announcements (a cascade's rows): they become one round trip.
         """
+        connection = self._connection()
+        if connection is not None and state.in_transaction(connection):
+            self._level(None)  # Its end empties the queue, if no statement has.
         self._queue += keys
 
     def flush(self) -> None:
         """Mark what was announced and queued."""
         fresh: dict[Level, list[bytes]] = {}
+        self._close_abandoned()
         for window in list(self._windows):
-            if window.abandoned():
-                self.close(window)
-            else:
-                self._add(window.keys(), window, fresh)
+            self._add(window.keys(), window, fresh)
         if self._queue:
             queued, self._queue = self._queue, []
             self._add(queued, None, fresh)
-        _begin(fresh)
+        self._begin(fresh)
         if self._unsettled:
             self._unsettled = False
             delivery.settle()
@@ -108,7 +112,7 @@ class WriteLog:
         """Mark entries now, for the rest of the transaction."""
         fresh: dict[Level, list[bytes]] = {}
         self._add(keys, None, fresh)
-        _begin(fresh)
+        self._begin(fresh)
 
     def finish(self) -> None:
         """End every write: the transaction is over."""
@@ -120,7 +124,9 @@ class WriteLog:
 
         Windows stay announced, because whoever opened them may go on and write after all.
         """
-        self._end_known([level for level in self._levels if level.savepoints is None])
+        connection = self._connection()
+        if connection is None or not state.in_transaction(connection):
+            self._end_known([level for level in self._levels if level.savepoints is None])
 
     def leave_to_lapse(self) -> None:
         """Forget what autocommit statements have marked: nobody knows whether they ran."""
@@ -143,8 +149,12 @@ class WriteLog:
     def _add(
         self, keys: Iterable[bytes], window: Window | None, fresh: dict[Level, list[bytes]]
     ) -> None:
-        """Take note of keys; those that are not marked yet are added to `fresh`."""
-        new = [key for key in dict.fromkeys(keys) if key not in self._marked]
+        """Take note of keys; those that have to be marked are added to `fresh`."""
+        self._end_what_is_over()
+        wanted = dict.fromkeys(keys)
+        if self._marked:
+            self._renew(wanted, fresh)
+        new = [key for key in wanted if key not in self._marked]
         if not new:
             return
         level = self._level(window)
@@ -153,6 +163,37 @@ class WriteLog:
         level.keys += new
         self._marked.update(dict.fromkeys(new, level))
         fresh.setdefault(level, []).extend(new)
+
+    def _renew(self, keys: Iterable[bytes], fresh: dict[Level, list[bytes]]) -> None:
+        """Mark again what was marked so long ago that the mark may lapse, or has."""
+        oldest = time.monotonic() - conf.config().mark_ttl / 2000
+        for key in keys:
+            level = self._marked.get(key)
+            if level is not None and level.marked_at < oldest:
+                fresh.setdefault(level, []).append(key)
+        for level in fresh:
+            # From now on all of its keys, so that none is taken for renewed that was not.
+            fresh[level] = list(level.keys)
+            level.marked_at = time.monotonic()
+
+    def _end_what_is_over(self) -> None:
+        """End levels whose callback Django has let go of, but somebody else still holds.
+
+        An exception that is kept holds the frame that held the callbacks; so their being dropped
+        may come late, when the next transaction is under way.
+        """
+        connection = self._connection()
+        levels = [level for level in self._levels if level.callback is not None]
+        if not levels or connection is None:
+            return
+        standing = {id(each[1]) for each in connection.run_on_commit}
+        over = [
+            level
+            for level in levels
+            if level.callback is None or id(level.callback()) not in standing
+        ]
+        if over:
+            self._end_known(over)
 
     def _level(self, window: Window | None) -> Level:
         connection = self._connection()
@@ -182,6 +223,7 @@ class WriteLog:
     def _dropped(self, level: Level) -> None:
         if os.getpid() != self.pid:
             return  # A forked child has a copy of the list; the transaction is its parent's.
+        self._queue.clear()
         self._end_known([level])
 
     def _end_known(self, levels: list[Level]) -> None:
@@ -191,12 +233,26 @@ class WriteLog:
         else:
             self._end(levels)
 
+    def _begin(self, fresh: dict[Level, list[bytes]]) -> None:
+        for level, keys in fresh.items():
+            try:
+                delivery.begin(keys, level.writer)
+            except BaseException:
+                # Interrupted: they may not be marked, and must be if they are written after all.
+                for key in keys:
+                    self._marked.pop(key, None)
+                raise
+
+    def _close_abandoned(self) -> None:
+        for window in [each for each in self._windows if each.abandoned()]:
+            self.close(window)
+
     def _end(self, levels: list[Level]) -> None:
         ended = [(level.writer, level.keys) for level in levels if level.keys]
         self._forget(levels)
         for writer, keys in ended:
             delivery.end(keys, writer)
-            undo_with_testcase(self._connection(), keys)
+            undo_with_testcase(self._connection(), keys.copy)
 
     def _forget(self, levels: list[Level]) -> None:
         before = bool(self._marked)
@@ -211,11 +267,6 @@ class WriteLog:
                 window.level = None
         if before and not self._marked:
             open_writes.count -= 1
-
-
-def _begin(fresh: dict[Level, list[bytes]]) -> None:
-    for level, keys in fresh.items():
-        delivery.begin(keys, level.writer)
 
 
 class _End:

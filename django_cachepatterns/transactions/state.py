@@ -20,6 +20,11 @@ def in_transaction(connection: BaseDatabaseWrapper) -> bool:
     return not connection.autocommit
 
 
+def in_any_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a transaction is open, a `TestCase`'s too."""
+    return connection.in_atomic_block or in_transaction(connection)
+
+
 def in_testcase(connection: BaseDatabaseWrapper) -> bool:
     """Whether a `TestCase` will roll back what is written now."""
     blocks = connection.atomic_blocks

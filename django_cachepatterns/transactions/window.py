@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,7 +15,7 @@ Keys = Callable[[], Iterable[bytes]]
 class Level:
     """Marks that end together: those of one savepoint level, or of one autocommit statement."""
 
-    __slots__ = ("callback", "keys", "savepoints", "writer")
+    __slots__ = ("callback", "keys", "marked_at", "savepoints", "writer")
 
     def __init__(self, savepoints: tuple[str | None, ...] | None) -> None:
         self.savepoints = savepoints
@@ -22,6 +23,7 @@ class Level:
         # same transaction has marked again since.
         self.writer = entry.new_token()
         self.keys: list[bytes] = []
+        self.marked_at = time.monotonic()
         self.callback: weakref.ref[Any] | None = None
 
 
