@@ -8,7 +8,7 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from django.db import connections, router
+from django.db import connections, models, router
 from django.db.models import Field, Model, UniqueConstraint
 
 from . import conf, fields
@@ -136,8 +136,9 @@ def check_model(model: type[Model]) -> Iterator[CheckMessage]:
     yield from _relation_problems(model)
     if not fields.is_cacheable(model):
         yield Warning(
-            f"{model._meta.label}: rows with a composite primary key, or one whose field prepares values in its own way, are not cached.",
-            hint="Reads go to the database. Give the model a primary key of one of Django's own fields.",
+            f"{model._meta.label}: its rows are not cached. Their key is composite, or of a kind "
+            "whose values the database may change, or not that of the model's parents.",
+            hint="Reads go to the database. Use an integer, text, UUID or date as primary key.",
             obj=model,
             id="cachepatterns.W001",
         )
@@ -222,11 +223,13 @@ def _manager_problems(model: type[Model]) -> Iterator[CheckMessage]:
 def _relation_problems(model: type[Model]) -> Iterator[CheckMessage]:
     for field in model._meta.concrete_fields:
         on_delete = getattr(field.remote_field, "on_delete", None)
-        if type(on_delete).__name__ == "DatabaseOnDelete":
+        usual = (models.CASCADE, models.PROTECT, models.RESTRICT, models.DO_NOTHING, None)
+        own = on_delete not in usual and not getattr(on_delete, "lazy_sub_objs", False)
+        if type(on_delete).__name__ == "DatabaseOnDelete" or own:
             yield _error(
                 model,
                 "E014",
-                f"field {field.name!r} has an on_delete that the database carries out by itself, "
+                f"field {field.name!r} has an on_delete of the database's or a function's own, "
                 "so nothing tells the cache of the rows that it changes.",
                 "Use models.CASCADE, SET_NULL or SET_DEFAULT.",
             )

@@ -116,11 +116,17 @@ def policy_of(model: type[Model]) -> CachePolicy:
 
 def unchecked_policy_of(model: type[Model]) -> CachePolicy:
     """The same, wrong or not: what the system checks look at."""
-    declared = getattr(model, "cache_policy", None)
+    # A proxy has its model's policy: writes through either must know the same lookups.
+    concrete = model._meta.concrete_model or model
+    declared = getattr(concrete, "cache_policy", None)
     policy = declared if isinstance(declared, CachePolicy) else CachePolicy()
     policies = config().values["POLICIES"]
-    by_lower = {name.lower(): changes for name, changes in policies.items()}
-    meta = model._meta.concrete_model._meta if model._meta.concrete_model else model._meta
+    by_lower = {
+        str(name).lower(): {str(key): value for key, value in changes.items()}
+        for name, changes in (policies.items() if isinstance(policies, Mapping) else ())
+        if isinstance(changes, Mapping)
+    }
+    meta = concrete._meta
     names = ("*", f"{meta.app_label}.*".lower(), meta.label_lower)
     return merged(policy, [by_lower[name] for name in names if name in by_lower])
 
@@ -129,12 +135,15 @@ def _callable(path: Any) -> Callable[[], str | None] | None:
     if path is None or callable(path):
         return path
     try:
-        return import_string(path)
-    except ImportError as error:
+        found = import_string(path)
+        if not callable(found):
+            raise TypeError(f"it is a {type(found).__name__}, which cannot be called")
+    except (ImportError, TypeError, AttributeError) as error:
         raise ImproperlyConfigured(
             f"CACHEPATTERNS['TENANT'] is {path!r}, which cannot be imported ({error}). "
             "Give the dotted path of a callable that returns the tenant's name."
         ) from error
+    return found
 
 
 _config = Config(_NOTHING, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.db.models import Model
 
 # Fields are `Any` here: what the stubs know of them ends where third-party fields begin.
@@ -38,7 +39,7 @@ def prepared(model: type[Model], pk: Any) -> Any:
 
 
 def is_plain(field: Any) -> bool:
-    """Whether Django itself prepares a column's values, so that preparing twice is preparing once."""
+    """Whether Django prepares a column's values: then preparing twice is preparing once."""
     kind = type(target(field))
     methods = (kind.get_prep_value, kind.get_db_prep_value, getattr(kind, "from_db_value", None))
     return all(
@@ -46,12 +47,39 @@ def is_plain(field: Any) -> bool:
     )
 
 
+_STABLE = frozenset(
+    {
+        *("AutoField", "BigAutoField", "SmallAutoField", "IntegerField", "BigIntegerField"),
+        *("SmallIntegerField", "PositiveIntegerField", "PositiveBigIntegerField"),
+        *("PositiveSmallIntegerField", "UUIDField", "CharField", "SlugField", "TextField"),
+        "DateField",
+    }
+)
+
+
+def is_stored_as_given(field: Any) -> bool:
+    """Whether the database keeps the very value that it is given: no rounding, no zones."""
+    return is_plain(field) and target(field).get_internal_type() in _STABLE
+
+
 def is_cacheable(model: type[Model]) -> bool:
-    """Whether rows of a model can be entries: one primary key column, of a plain field."""
+    """Whether rows of a model can be entries.
+
+    They need one primary key column whose values are stored as given, and one key for all tables
+    of a multi-table family.
+    """
     meta = model._meta
-    return not (
-        meta.abstract
-        or meta.swapped
-        or getattr(meta, "is_composite_pk", False)
-        or not is_plain(primary_key(model))
+    if meta.abstract or meta.swapped or getattr(meta, "is_composite_pk", False):
+        return False
+    if not is_stored_as_given(primary_key(model)):
+        return False
+    family = [other for other in apps.get_models() if model in other._meta.all_parents]
+    return all(_has_one_key(each) for each in (model, *family))
+
+
+def _has_one_key(model: type[Model]) -> bool:
+    return all(
+        step.join_field.primary_key
+        for parent in model._meta.all_parents
+        for step in model._meta.get_path_to_parent(parent)
     )

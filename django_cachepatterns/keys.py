@@ -38,9 +38,9 @@ def value_text(value: Any) -> str:
     if isinstance(value, int):
         return str(int(value))
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)  # Not an enumeration's own text.
     if isinstance(value, Decimal):
-        return format(value.normalize() + 0, "f") if value.is_finite() else str(value)
+        return _decimal_text(value) if value.is_finite() else str(value)
     if isinstance(value, datetime):
         return (value.astimezone(UTC) if value.tzinfo else value).isoformat()
     if isinstance(value, date):
@@ -48,6 +48,13 @@ def value_text(value: Any) -> str:
     if isinstance(value, bytes | memoryview):
         return bytes(value).hex()
     raise TypeError(f"no stable text for a {kind.__name__}")
+
+
+def _decimal_text(value: Decimal) -> str:
+    text = format(value, "f")  # Not `normalize()`, which rounds to 28 digits.
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
 class KeySpace:

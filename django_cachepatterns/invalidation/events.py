@@ -41,19 +41,23 @@ def before_save(
     instance: Model,
     using: str,
     update_fields: Collection[str] | None = None,
+    raw: bool = False,
     **kwargs: Any,
 ) -> None:
     """Announce the write; it is marked right before its statement."""
     # Weakly: a save that fails half-way must not keep its instance.
-    keys = partial(_touched_by, weakref.ref(instance), using, update_fields)
+    keys = partial(_touched_by, weakref.ref(instance), using, update_fields, raw)
     write_log(using).open(keys, instance)
 
 
 def _touched_by(
-    reference: weakref.ref[Model], using: str, update_fields: Collection[str] | None
+    reference: weakref.ref[Model],
+    using: str,
+    update_fields: Collection[str] | None,
+    raw: bool,
 ) -> Iterable[bytes]:
     instance = reference()
-    return () if instance is None else touched.by_save(instance, using, update_fields)
+    return () if instance is None else touched.by_save(instance, using, update_fields, raw)
 
 
 def after_save(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:

@@ -112,9 +112,14 @@ def _whose_write_touches(model: type[Model]) -> Iterator[type[Model]]:
     for parent in model._meta.all_parents:
         if parent._meta.concrete_model is parent:
             yield parent
+    family = {model, *model._meta.all_parents}
     for other in apps.get_models():
-        if other._meta.concrete_model is other and model in other._meta.all_parents:
-            yield other
+        if (
+            other._meta.concrete_model is other
+            and other not in family
+            and not family.isdisjoint(other._meta.all_parents)
+        ):
+            yield other  # A child, or one of the same parent: they share its row.
 
 
 def written_models() -> Iterator[type[Model]]:

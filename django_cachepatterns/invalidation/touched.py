@@ -30,7 +30,7 @@ class _Touched(NamedTuple):
 
 
 def by_save(
-    instance: Model, alias: str, update_fields: Collection[str] | None = None
+    instance: Model, alias: str, update_fields: Collection[str] | None = None, raw: bool = False
 ) -> Iterator[bytes]:
     """What saving an instance touches: its row, and the lookup values that it takes on.
 
@@ -40,9 +40,10 @@ def by_save(
     values = instance.__dict__.__getitem__
     for touched in _touched(type(instance), alias):
         pk = _pk_value(instance, touched.target)
-        if pk is None:
+        if raw or pk is None:
+            # A raw save may complete a row whose other columns a parent's table has.
             yield keys.absences(touched.family)
-        else:
+        if pk is not None:
             yield from _rows(touched, [pk], alias)
         for lookup in touched.lookups:
             if update_fields is None or not lookup.spellings.isdisjoint(update_fields):
@@ -150,7 +151,7 @@ def _lookup_key(touched: _Touched, lookup: _Lookup, values: Callable[[str], Any]
     try:
         for column in lookup.columns:
             value = values(column.attname)
-            if hasattr(value, "resolve_expression"):
+            if hasattr(value, "resolve_expression") or not fields.is_stored_as_given(column):
                 return keys.absences(touched.family)
             found.append(column.get_prep_value(value))
         return keys.lookup(touched.family, lookup.attnames, found)

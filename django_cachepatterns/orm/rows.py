@@ -112,7 +112,10 @@ class CachedRows:
         try:
             data = store.get(key)
         except StoreUnavailable as error:
-            return self._one(pk, self._reader.without_cache([pk], error))
+            try:
+                return self._one(pk, self._reader.without_cache([pk], error))
+            except Untranslatable:
+                return Untranslatable
         if data is not None and data.startswith(self.shape.head(store.epoch)):
             try:
                 row = self.shape.decode(entry.payload_of(data))
@@ -146,16 +149,17 @@ class CachedRows:
             return None
         try:
             found = self.store.get_many(names)
-        except StoreUnavailable as error:
-            rows = self._reader.without_cache(asked, error)
-        else:
             hits = self._all_hits(found)
             if hits is not None:
                 return self.shape.instances(hits, self.seen_as)
+            rows = self._reader.resume(asked, found)
+        except StoreUnavailable as error:
             try:
-                rows = self._reader.resume(asked, found)
+                rows = self._reader.without_cache(asked, error)
             except Untranslatable:
                 return None
+        except Untranslatable:
+            return None
         return self.shape.instances([rows[pk] for pk in asked if pk in rows], self.seen_as)
 
     def _all_hits(self, found: Sequence[bytes | None]) -> list[Row] | None:
@@ -290,6 +294,8 @@ def _make(model: type[Model], config: conf.Config, alias: str, seen_as: str) -> 
     policy = conf.policy_of(model)
     if policy.pattern == "cache_aside":
         return None
+    if not compares_exactly(fields.primary_key(model), connections[alias]):
+        return None  # A write by `ABC` may be one to the row of `abc`.
     try:
         store = store_of(config)
     except PolicyError:

@@ -61,9 +61,12 @@ def bulk_create(
         undo_with_testcase(connections[alias], lambda: touched.by_keys(model, pks, alias))
         return created
     with transaction.atomic(using=alias, savepoint=False), writing(alias, inserted) as log:
+        keyed = [obj for obj in objs if obj.pk is not None]
         created = plain(objs, *args, **kwargs)
         pks = [obj.pk for obj in created if obj.pk is not None]
-        pks += _pks_by_unique_values(model, [obj for obj in created if obj.pk is None], alias)
+        # A key that was given is that of the row which was not inserted, not of the updated one.
+        asked = keyed + [obj for obj in created if obj.pk is None]
+        pks += _pks_by_unique_values(model, asked, alias)
         log.begin(touched.by_keys(model, pks, alias))
         return created
 

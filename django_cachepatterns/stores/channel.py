@@ -125,6 +125,11 @@ class Channel:
         for done, reply in zip(owed, replies, strict=True):
             done(reply)
 
+    def drop(self) -> None:
+        """Use another connection from the next command on."""
+        if not self._busy:
+            self._discard()
+
     def close(self) -> None:
         """Give the connection back to the pool."""
         connection, self._connection = self._connection, None

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.cache import caches
 from django.core.cache.backends.base import InvalidCacheBackendError
 from redis.backoff import NoBackoff
-from redis.connection import ConnectionPool
+from redis.connection import BlockingConnectionPool, ConnectionPool
 from redis.retry import Retry
 
 from ..exceptions import PolicyError
@@ -26,9 +26,29 @@ def make_pool(alias: str, timeout: float) -> ConnectionPool:
     client = _client_of(alias)
     location = settings.CACHES[alias].get("LOCATION") or ""
     urls = location.split(",") if isinstance(location, str) else list(location)
-    factory = client.connection_factory
+    factory = _factory_like(client.connection_factory)
     pool = factory.get_connection_pool(factory.make_connection_params(urls[0]))
-    kwargs = pool.connection_kwargs
+    _be_impatient(pool.connection_kwargs, timeout)
+    for sentinel in getattr(getattr(pool, "sentinel_manager", None), "sentinels", ()):
+        _be_impatient(sentinel.connection_pool.connection_kwargs, timeout)
+    # Each thread keeps one connection; a limit would only turn threads away from the cache.
+    pool.max_connections = 2**31
+    return pool
+
+
+def _factory_like(factory: Any) -> Any:
+    """The connection factory of a cache, made anew so that what is changed is not the cache's."""
+    options = dict(factory.options)
+    if issubclass(factory.pool_cls, BlockingConnectionPool):
+        # It makes room for as many connections as it may have, and waits when they are out.
+        options["CONNECTION_POOL_CLASS"] = "redis.connection.ConnectionPool"
+        kwargs = dict(options.get("CONNECTION_POOL_KWARGS") or {})
+        kwargs.pop("timeout", None)
+        options["CONNECTION_POOL_KWARGS"] = kwargs
+    return type(factory)(options)
+
+
+def _be_impatient(kwargs: dict[str, Any], timeout: float) -> None:
     for name in ("retry_on_error", "retry_on_timeout"):
         kwargs.pop(name, None)
     kwargs.update(
@@ -39,9 +59,6 @@ def make_pool(alias: str, timeout: float) -> ConnectionPool:
         # A page of fifty rows of a kilobyte in one read.
         socket_read_size=65536,
     )
-    # Each thread keeps one connection; a limit would only turn threads away from the cache.
-    pool.max_connections = 2**31
-    return pool
 
 
 def _client_of(alias: str) -> Any:

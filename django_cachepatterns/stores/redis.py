@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import hiredis
 from redis.connection import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from ..exceptions import StoreUnavailable
 from ..threads import when_thread_ends
@@ -160,6 +160,9 @@ class RedisStore(Store):
                 reply = self._chunked(name, keys, arguments)
             except StoreUnavailable as error:
                 reply = error
+        if isinstance(reply, ReadOnlyError):
+            # It has become a replica: what it serves is no longer told of writes.
+            self._channels.channel.drop()
         done(_unavailable(reply) if isinstance(reply, RedisError) else reply)
 
     def drop(self, keys: Sequence[bytes]) -> int:

@@ -14,12 +14,18 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local id = ARGV[1]
 local mine = id .. string.format('%013.0f', now + ttl)
 local alone = 'W' .. mine
+local refused
 
 for _, key in ipairs(KEYS) do
   -- The first byte says whether it is a mark; a value may be long. What is not a string at all is
   -- replaced like any other value.
   if pcall('GETRANGE', key, 0, 0) ~= 'W' then
-    call('SET', key, alone, 'PX', ttl)
+    local set = pcall('SET', key, alone, 'PX', ttl)
+    if set.err then
+      -- No memory for a mark. Deleting needs none; a value must not outlive the write.
+      call('DEL', key)
+      refused = set
+    end
   else
     local old, others, longest = call('GET', key), {}, ttl
     for at = 2, #old - 28, 29 do
@@ -32,4 +38,4 @@ for _, key in ipairs(KEYS) do
     call('SET', key, alone .. table.concat(others), 'PX', longest)
   end
 end
-return #KEYS
+return refused or #KEYS
