@@ -213,3 +213,33 @@ class Everything(CachedModel):
         db_persist=True,
         null=True,
     )
+
+
+class Bar(Place):
+    """A second child of `Place`, which may share its row with a `Cafe`."""
+
+    beers = models.IntegerField(default=0)
+
+
+class UuidSlug(CachedModel):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    slug = models.SlugField(unique=True)
+    n = models.IntegerField(default=0)
+
+
+class Masked(models.BigIntegerField):
+    """Prepared twice, a value is another: what a key is made of must not depend on how often."""
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        return None if value is None else value ^ 5
+
+    def get_prep_value(self, value: Any) -> Any:
+        value = super().get_prep_value(value)
+        return None if value is None else value ^ 5
+
+
+class MaskedRow(CachedModel):
+    code = Masked(unique=True)
+    n = models.IntegerField(default=0)
+
+    cache_policy = CachePolicy(lookups=["code"])

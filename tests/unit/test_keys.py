@@ -73,3 +73,13 @@ def test_a_value_without_a_stable_text_is_refused() -> None:
     with pytest.raises(TypeError, match="object"):
         keys.row(family, object())
     assert keys.row(family, uuid.UUID(int=1)).endswith(b":00000000-0000-0000-0000-000000000001")
+
+
+def test_a_long_decimal_is_not_rounded_and_an_enumeration_is_its_value() -> None:
+    import enum
+
+    class Color(str, enum.Enum):  # noqa: UP042 - the one whose text is not its value
+        RED = "red"
+
+    assert keys.row(family, Decimal(10**35 + 1)) != keys.row(family, Decimal(10**35 + 2))
+    assert keys.row(family, Color.RED) == keys.row(family, "red")
