@@ -47,7 +47,7 @@ class WriteLog:
         self._marked: dict[bytes, Level] = {}
         self._levels: list[Level] = []
         self._windows: list[Window] = []
-        self._queue: list[bytes] = []
+        self._queue: list[tuple[Level | None, list[bytes]]] = []
         self._unsettled = False
         self.pid = os.getpid()
         # At the front: `connection.execute_wrapper()` takes the last one off when its block ends.
@@ -90,19 +90,20 @@ class WriteLog:
         For many small announcements (a cascade's rows): they become one round trip.
         """
         connection = self._connection()
-        if connection is not None and state.in_transaction(connection):
-            self._level(None)  # Its end empties the queue, if no statement has.
-        self._queue += keys
+        transactional = connection is not None and state.in_transaction(connection)
+        # Of the savepoint that queues them: the statement that has them marked may be one of an
+        # inner savepoint, a receiver's, whose rollback must not end them.
+        self._queue.append((self._level(None) if transactional else None, list(keys)))
 
     def flush(self) -> None:
         """Mark what was announced and queued."""
         fresh: dict[Level, list[bytes]] = {}
         self._close_abandoned()
+        queued, self._queue = self._queue, []
+        for level, keys in queued:
+            self._add(keys, None, fresh, level)
         for window in list(self._windows):
             self._add(window.keys(), window, fresh)
-        if self._queue:
-            queued, self._queue = self._queue, []
-            self._add(queued, None, fresh)
         self._begin(fresh)
         if self._unsettled:
             self._unsettled = False
@@ -147,7 +148,11 @@ class WriteLog:
         return bool(self._windows or self._queue)
 
     def _add(
-        self, keys: Iterable[bytes], window: Window | None, fresh: dict[Level, list[bytes]]
+        self,
+        keys: Iterable[bytes],
+        window: Window | None,
+        fresh: dict[Level, list[bytes]],
+        level: Level | None = None,
     ) -> None:
         """Take note of keys; those that have to be marked are added to `fresh`."""
         self._end_what_is_over()
@@ -157,7 +162,7 @@ class WriteLog:
         new = [key for key in wanted if key not in self._marked]
         if not new:
             return
-        level = self._level(window)
+        level = level or self._level(window)
         if not self._marked:
             open_writes.count += 1
         level.keys += new
@@ -223,7 +228,7 @@ class WriteLog:
     def _dropped(self, level: Level) -> None:
         if os.getpid() != self.pid:
             return  # A forked child has a copy of the list; the transaction is its parent's.
-        self._queue.clear()
+        self._queue = [each for each in self._queue if each[0] is not level]
         self._end_known([level])
 
     def _end_known(self, levels: list[Level]) -> None:

@@ -11,6 +11,7 @@ from django.db import IntegrityError, connections, transaction
 from django.db.models import signals
 from django.test import override_settings
 
+from django_cachepatterns.orm.rows import rows_of
 from tests.testapp.models import Bar, Cafe, Item, Label, MaskedRow, Shelf, UuidSlug
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -43,6 +44,32 @@ def test_a_delete_that_was_refused_leaves_nothing(elsewhere: Any) -> None:
     row.name = "new"
     row.save()
     assert elsewhere(name, row.pk) == "new"
+
+
+def test_a_receivers_savepoint_ends_no_mark_of_the_delete(elsewhere: Any) -> None:
+    """The receiver's statement has the queued row marked; its rollback must not end that."""
+    row, other = Shelf.objects.create(name="old"), Shelf.objects.create(name="other")
+    name(row.pk)
+    seen: list[str] = []
+
+    def receiver(instance: Any, **kwargs: Any) -> None:
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            Shelf.objects.filter(pk=other.pk).update(name="undone")
+            other.save()
+            raise ZeroDivisionError
+        seen.append(elsewhere(name, instance.pk))
+
+    signals.pre_delete.connect(receiver, sender=Shelf)
+    try:
+        pk = row.pk
+        with transaction.atomic():
+            row.delete()
+            assert rows_of(Shelf).store.get(rows_of(Shelf).entry_key(pk))[:1] == b"W"
+    finally:
+        signals.pre_delete.disconnect(receiver, sender=Shelf)
+    assert seen == ["old"]
+    with pytest.raises(Shelf.DoesNotExist):
+        elsewhere(name, pk)
 
 
 def test_a_failed_statement_in_a_receiver_ends_no_mark_of_its_transaction(elsewhere: Any) -> None:
