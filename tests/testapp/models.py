@@ -243,3 +243,35 @@ class MaskedRow(CachedModel):
     n = models.IntegerField(default=0)
 
     cache_policy = CachePolicy(lookups=["code"])
+
+
+class Category(CachedModel):
+    name = models.CharField(max_length=40)
+
+
+class Mark(CachedModel):
+    name = models.CharField(max_length=40)
+
+
+class AbstractPiece(CachedModel):
+    """What lists are made of: in a category, in an order, with a number to add up."""
+
+    category = models.ForeignKey(Category, null=True, on_delete=models.SET_NULL)
+    slug = models.SlugField(unique=True)
+    rank = models.IntegerField(default=0)
+    stock = models.BigIntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+
+class Piece(AbstractPiece):
+    marks = models.ManyToManyField(Mark, related_name="pieces")
+
+    cache_policy = CachePolicy(ttl=600, lookups=["slug"], indexes=["category"])
+
+
+class WrittenPiece(AbstractPiece):
+    cache_policy = CachePolicy(
+        pattern="write_through", ttl=600, lookups=["slug"], indexes=["category"]
+    )
