@@ -1,4 +1,4 @@
-"""The queryset that reads rows through the cache, and tells it of every write.
+"""The queryset that reads rows through the cache, and tells it of every write (`tracked`).
 
 Only reads that pin whole rows are served from the cache; all others are Django's own.
 """
@@ -12,16 +12,16 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model, QuerySet
 from django.db.models.query import ModelIterable
 
-from .orm import writes
 from .orm.ordering import Order, order_of
 from .orm.peers import adopt
 from .orm.pinned import Pinned, asks_for_whole_rows, pinned
 from .orm.rows import CachedRows, Untranslatable, rows_of
+from .tracked import TrackedQuerySet
 
 M = TypeVar("M", bound=Model)
 
 
-class CachedQuerySet(QuerySet[M]):
+class CachedQuerySet(TrackedQuerySet[M]):
     """A queryset whose reads by primary key or lookup are read-through.
 
     Combine it with a project's own: `class ProductQuerySet(CachedQuerySet): ...` and
@@ -156,25 +156,6 @@ class CachedQuerySet(QuerySet[M]):
 
     def _rows(self) -> CachedRows | None:
         return rows_of(self.model, self._hints)
-
-    # Writes that send no signals
-
-    def update(self, **kwargs: Any) -> int:
-        """As Django's; the rows it changed are invalidated."""
-        return writes.update(self, super().update, kwargs)
-
-    update.alters_data = True  # type: ignore[attr-defined]
-
-    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
-        """As Django's; absences remembered for the model are forgotten."""
-        return writes.bulk_create(self, super().bulk_create, list(objs), args, kwargs)
-
-    bulk_create.alters_data = True  # type: ignore[attr-defined]
-
-    def _raw_delete(self, using: str | None) -> int:
-        return writes.raw_delete(self, super()._raw_delete, using or self.db)
-
-    _raw_delete.alters_data = True  # type: ignore[attr-defined]
 
     def _clone(self) -> CachedQuerySet[M]:
         clone: CachedQuerySet[M] = super()._clone()  # type: ignore[misc]

@@ -19,7 +19,7 @@ LAYERS = (
     {"stampede", "transactions"},
     {"read_through"},
     {"invalidation"},
-    {"orm", "querysets", "managers", "base_manager", "models"},
+    {"orm", "tracked", "querysets", "managers", "base_manager", "models"},
     {"apps", "checks", "testing"},
 )
 LAYER_OF = {name: at for at, names in enumerate(LAYERS) for name in names}
