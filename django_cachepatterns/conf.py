@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -81,7 +83,31 @@ class Config:
         """The key space of the current tenant."""
         if self.tenant is None:
             return self._space
-        return KeySpace(self.values["KEY_PREFIX"], self.tenant())
+        return KeySpace(self.values["KEY_PREFIX"], self.current_tenant())
+
+    def current_tenant(self) -> str | None:
+        """The tenant that keys are of now; `None` where there is none."""
+        given: str | None | _Unset = _tenant.get()
+        if not isinstance(given, _Unset):
+            return given
+        return self.tenant() if self.tenant is not None else None
+
+
+class _Unset:
+    """No tenant was given: the setting's callable is asked."""
+
+
+_tenant: ContextVar[str | None | _Unset] = ContextVar("tenant", default=_Unset())
+
+
+@contextmanager
+def as_tenant(tenant: str | None) -> Iterator[None]:
+    """Keys are of a tenant for the length of a block: work that was begun elsewhere, for it."""
+    token = _tenant.set(tenant)
+    try:
+        yield
+    finally:
+        _tenant.reset(token)
 
 
 _NOTHING: dict[str, Any] = {}
@@ -117,18 +143,35 @@ def policy_of(model: type[Model]) -> CachePolicy:
 def unchecked_policy_of(model: type[Model]) -> CachePolicy:
     """The same, wrong or not: what the system checks look at."""
     # A proxy has its model's policy: writes through either must know the same lookups.
-    concrete = model._meta.concrete_model or model
-    declared = getattr(concrete, "cache_policy", None)
-    policy = declared if isinstance(declared, CachePolicy) else CachePolicy()
-    policies = config().values["POLICIES"]
-    by_lower = {
+    meta = (model._meta.concrete_model or model)._meta
+    policy = getattr(meta.model, "cache_policy", None)
+    if not isinstance(policy, CachePolicy):
+        policy = _default_policies.get(meta.label_lower, CachePolicy())
+    by_lower = named_policies()
+    names = ("*", f"{meta.app_label}.*".lower(), meta.label_lower)
+    return merged(policy, [by_lower[name] for name in names if name in by_lower])
+
+
+def named_policies() -> dict[str, dict[str, Any]]:
+    """POLICIES as the settings have it, by names in lower case; what is no dict is left out."""
+    raw = getattr(settings, "CACHEPATTERNS", _NOTHING)
+    policies = raw.get("POLICIES") if isinstance(raw, Mapping) else None
+    return {
         str(name).lower(): {str(key): value for key, value in changes.items()}
         for name, changes in (policies.items() if isinstance(policies, Mapping) else ())
         if isinstance(changes, Mapping)
     }
-    meta = concrete._meta
-    names = ("*", f"{meta.app_label}.*".lower(), meta.label_lower)
-    return merged(policy, [by_lower[name] for name in names if name in by_lower])
+
+
+def set_default_policies(policies: Mapping[str, CachePolicy]) -> None:
+    """The policies of models that say none of their own, by label in lower case.
+
+    For models that cannot be edited. What the settings say is laid over these, too.
+    """
+    global _config, _default_policies
+    if policies != _default_policies:
+        _default_policies = dict(policies)
+        _config = Config(_NOTHING, None)  # What followed from the others is forgotten.
 
 
 def _callable(path: Any) -> Callable[[], str | None] | None:
@@ -147,3 +190,4 @@ def _callable(path: Any) -> Callable[[], str | None] | None:
 
 
 _config = Config(_NOTHING, None)
+_default_policies: dict[str, CachePolicy] = {}

@@ -15,6 +15,9 @@ Value (`V`) and negative (`N`) entries, all integers big-endian:
     32 16n versions that the value depends on
     ..     payload (none in a negative entry)
 
+A refresh is `R`, the token of its lease, 8 bytes of deadline (milliseconds since 1970), and then the
+value entry that it replaces and that is served meanwhile.
+
 A lease is `L` and its token. A mark is `W` and 16 + 13 bytes for each writer: the id of the
 transaction, and its deadline in milliseconds of the server's clock as decimal digits. A tag is
 `T` and its version.
@@ -29,6 +32,7 @@ from typing import NamedTuple
 VALUE = b"V"
 NEGATIVE = b"N"
 LEASE = b"L"
+REFRESH = b"R"
 MARK = b"W"
 TAG = b"T"
 
@@ -36,6 +40,7 @@ FORMAT = b"\x01"
 TOKEN_SIZE = 16
 WRITER_SIZE = TOKEN_SIZE + 13
 HEADER_SIZE = 32
+REFRESH_SIZE = 1 + TOKEN_SIZE + 8
 NO_EPOCH = b"\0" * 8
 
 _TAIL = struct.Struct(">QIH")
@@ -98,6 +103,32 @@ def payload_of(data: bytes) -> bytes:
 def lease(token: bytes) -> bytes:
     """The bytes of a lease entry."""
     return LEASE + token
+
+
+def refresh_lease(token: bytes, deadline: int) -> bytes:
+    """What goes before a value that is being refreshed.
+
+    Args:
+        token: the lease's.
+        deadline: milliseconds since 1970, when the refresh counts as failed.
+    """
+    return REFRESH + token + deadline.to_bytes(8)
+
+
+def being_refreshed(data: bytes) -> tuple[int, bytes]:
+    """The deadline of a refresh, and the value entry that is served meanwhile."""
+    return int.from_bytes(data[1 + TOKEN_SIZE : REFRESH_SIZE]), data[REFRESH_SIZE:]
+
+
+def soft_expiry_and_cost(data: bytes) -> tuple[int, int]:
+    """Milliseconds since 1970 (0: never) and microseconds, of a value whose head was checked."""
+    soft_expiry, cost, _ = _TAIL.unpack_from(data, 18)
+    return soft_expiry, cost
+
+
+def versions_of(data: bytes) -> bytes:
+    """The versions of a value or negative entry whose head was checked, one after the other."""
+    return data[HEADER_SIZE : HEADER_SIZE + TOKEN_SIZE * int.from_bytes(data[_VERSIONS_AT:HEADER_SIZE])]
 
 
 def tag(version: bytes) -> bytes:

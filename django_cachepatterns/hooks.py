@@ -30,6 +30,9 @@ class Written:
     keys: tuple[bytes, ...]
 
 
+refreshers: dict[str, Callable[[bytes, dict[str, Any]], object]] = {}
+"""Who loads stale values elsewhere, by the policy's `refresh`; told an entry's key and its recipe."""
+
 before_fill: tuple[Callable[[Loaded], Any], ...] = ()
 before_end_write: tuple[Callable[[Written], Any], ...] = ()
 

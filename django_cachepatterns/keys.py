@@ -75,6 +75,10 @@ class KeySpace:
         where = "" if alias == "default" else f"@{part(alias)}"
         return f"{self.root}:{label}{where}:".encode()
 
+    def tag(self, name: str) -> bytes:
+        """The key of a tag that a user named: `cp:tag:catalog`."""
+        return f"{self.root}:tag:{part(name)}".encode()
+
 
 def row(family: bytes, pk: Any) -> bytes:
     """The key of one row. Raises `TypeError` where the pk has no stable text."""
@@ -92,3 +96,23 @@ def lookup(family: bytes, names: Iterable[str], values: Iterable[Any]) -> bytes:
 def absences(family: bytes) -> bytes:
     """The key of the tag that every negative entry of a family depends on."""
     return family + b"~absences"
+
+
+def table(family: bytes) -> bytes:
+    """The key of the tag that everything read from any of a table's rows depends on."""
+    return family + b"~rows"
+
+
+def index(family: bytes, attname: str, value: Any) -> bytes:
+    """The key of the tag of the rows that have a value in a column of the policy's `indexes`."""
+    return family + f"~{attname}={part(value_text(value))}".encode()
+
+
+def every_index(family: bytes, attname: str) -> bytes:
+    """The key of the tag for writes of which nobody knows the values: beside each `index` tag."""
+    return family + f"~{attname}".encode()
+
+
+def query(family: bytes, digest: str) -> bytes:
+    """The key of a query's result."""
+    return family + f"~q:{digest}".encode()

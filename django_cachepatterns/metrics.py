@@ -12,6 +12,7 @@ from .threads import when_thread_ends
 
 OUTCOMES = (
     "hit",
+    "stale_hit",
     "negative",
     "miss",
     "wait",
@@ -19,6 +20,9 @@ OUTCOMES = (
     "load",
     "fill",
     "refused_fill",
+    "refresh",
+    "not_admitted",
+    "oversize",
     "corrupt",
     "lost_mark",
     "unencodable",

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 PATTERNS = ("read_through", "write_through", "cache_aside")
 INVALIDATIONS = ("ttl", "event", "version", "hybrid")
 STAMPEDES = ("lease", "stale_while_revalidate", "early_refresh", "none")
+REFRESHES = ("thread", "celery", "inline")
 
 
 class Problem(NamedTuple):
@@ -39,6 +40,11 @@ class CachePolicy:
         codec: `msgpack`, `json`, or the dotted path of a codec factory.
         lease_ttl: seconds after which a loader that died gives its lease up.
         lease_wait: seconds that a reader waits for another's load before it loads itself.
+        refresh: who loads a stale value anew: a background `thread`, `celery`, or `inline` the
+            reader that finds it stale.
+        beta: how eager `early_refresh` is; 1 is what its authors prove optimal.
+        admit_after: how many times a process must be asked for a key before it is cached.
+        max_size: bytes of the largest entry that is cached; `None`: what the store takes.
 
     Nothing is refused here, so that a wrong policy is a system check with an id and not a
     traceback at import: see `problems()`.
@@ -56,6 +62,10 @@ class CachePolicy:
     codec: str
     lease_ttl: Any
     lease_wait: Any
+    refresh: str
+    beta: float
+    admit_after: int
+    max_size: int | None
     unknown: tuple[str, ...]
 
     def __init__(
@@ -73,6 +83,10 @@ class CachePolicy:
         codec: str = "msgpack",
         lease_ttl: float | timedelta = 10,
         lease_wait: float | timedelta = 2,
+        refresh: str = "thread",
+        beta: float = 1.0,
+        admit_after: int = 1,
+        max_size: int | None = None,
         **unknown: Any,
     ) -> None:
         values = {
@@ -88,6 +102,10 @@ class CachePolicy:
             "codec": codec,
             "lease_ttl": _seconds(lease_ttl),
             "lease_wait": _seconds(lease_wait),
+            "refresh": refresh,
+            "beta": beta,
+            "admit_after": admit_after,
+            "max_size": max_size,
             "unknown": tuple(sorted(unknown)),
         }
         for name, value in values.items():
@@ -152,11 +170,44 @@ class CachePolicy:
                     f"Leave {name} out to get the default.",
                 )
 
+        yield from self._number_problems()
+
+    def _number_problems(self) -> Iterator[Problem]:
+        if not _is_number(self.beta) or self.beta <= 0:
+            yield Problem("E030", f"beta is {self.beta!r}; it must be above 0.", "Use 1.")
+        if not _is_count(self.admit_after):
+            yield Problem(
+                "E031",
+                f"admit_after is {self.admit_after!r}; it must be a whole number from 1.",
+                "Use 1 to cache what is asked for once.",
+            )
+        if self.max_size is not None and not _is_count(self.max_size):
+            yield Problem(
+                "E032",
+                f"max_size is {self.max_size!r}; it must be a number of bytes.",
+                "Use None for no limit but the server's.",
+            )
+
     def _choice_problems(self) -> Iterator[Problem]:
+        if self.stampede == "stale_while_revalidate" and self.soft_ttl is None:
+            yield Problem(
+                "E033",
+                "stampede is 'stale_while_revalidate', but there is no soft_ttl to say when a "
+                "value is stale.",
+                "Set soft_ttl to some seconds below the ttl, such as soft_ttl=240 with ttl=300.",
+            )
+        if self.pattern == "write_through" and self.invalidation in ("ttl", "version"):
+            yield Problem(
+                "E034",
+                f"pattern is 'write_through', but invalidation is {self.invalidation!r}, which "
+                "tells no entry of a write.",
+                "Use invalidation='hybrid'.",
+            )
         for name, allowed in (
             ("pattern", PATTERNS),
             ("invalidation", INVALIDATIONS),
             ("stampede", STAMPEDES),
+            ("refresh", REFRESHES),
         ):
             value = getattr(self, name)
             if value not in allowed:
@@ -179,6 +230,10 @@ def _seconds(value: Any) -> Any:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _listed(value: Any) -> Iterable[Any]:

@@ -11,10 +11,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, Model, QuerySet
 from django.db.models.expressions import RawSQL
 
-from ..transactions.state import in_testcase
+from ..transactions.publishing import question
 
-_READ_COMMITTED = "current_setting('transaction_isolation') = 'read committed'"
-_NOTHING_WRITTEN = "pg_current_xact_id_if_assigned() IS NULL"
 _PUBLISH = "cachepatterns_publish"
 
 
@@ -30,13 +28,13 @@ def load_rows(
     # Not the model's own manager: that may be filtered, and this must see every row.
     queryset: QuerySet[Any, Any] = QuerySet(model, using=alias).filter(**filters).order_by()
     connection = connections[alias]
-    question = _question(connection)
-    if isinstance(question, str):
-        queryset = queryset.annotate(**{_PUBLISH: RawSQL(question, (), BooleanField())})
+    asked = question(connection)
+    if isinstance(asked, str):
+        queryset = queryset.annotate(**{_PUBLISH: RawSQL(asked, (), BooleanField())})
     compiler = queryset.query.get_compiler(using=alias)
     rows = list(chain.from_iterable(compiler.execute_sql(chunked_fetch=False)))
-    if isinstance(question, bool):
-        return rows, question
+    if isinstance(asked, bool):
+        return rows, asked
     return [row[:-1] for row in rows], all(row[-1] for row in rows) and bool(rows)
 
 
@@ -44,18 +42,3 @@ def reads_a_snapshot(connection: BaseDatabaseWrapper) -> bool:
     """Whether the settings say that a transaction reads one snapshot all along."""
     level = connection.settings_dict["OPTIONS"].get("isolation_level")
     return level is not None and connection.vendor == "postgresql" and int(level) >= 3
-
-
-def _question(connection: BaseDatabaseWrapper) -> str | bool:
-    """Whether rows may be published, as SQL where only the database knows."""
-    if not connection.in_atomic_block and (
-        connection.autocommit if connection.connection else connection.settings_dict["AUTOCOMMIT"]
-    ):
-        return True
-    testing = in_testcase(connection)
-    if connection.vendor == "postgresql":
-        # A TestCase's transaction has written its fixtures; nobody else reads the cache then.
-        return _READ_COMMITTED if testing else f"{_READ_COMMITTED} AND {_NOTHING_WRITTEN}"
-    if connection.vendor == "mysql" and not testing:
-        return getattr(connection, "isolation_level", None) == "read committed"
-    return testing

@@ -18,7 +18,8 @@ from ..codecs import Column, kinds
 from ..codecs.msgpack import MsgpackCodec
 from ..exceptions import StoreUnavailable
 from ..policy import CachePolicy
-from ..read_through import Loaded, Reader
+from ..reader import Reader
+from ..sources import Loaded
 from ..transactions import wrote
 from .columns import compares_exactly
 from .loading import load_rows
@@ -125,6 +126,12 @@ class Lookup:
 
     def entry_key(self, asked: tuple[Any, ...]) -> bytes:
         return keys.lookup(self._rows.family, self._order, asked)
+
+    def tags(self, asked: tuple[Any, ...]) -> tuple[bytes, ...]:
+        return ()
+
+    def recipe(self, asked: tuple[Any, ...]) -> None:
+        return None
 
     def may_fill(self, asked: tuple[Any, ...]) -> bool:
         return not wrote(self._rows.alias, self.entry_key(asked))

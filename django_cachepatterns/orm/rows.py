@@ -14,7 +14,8 @@ from .. import conf, entry, fields, keys, metrics
 from ..exceptions import CodecError, PolicyError, StoreUnavailable
 from ..keys import KeySpace
 from ..policy import CachePolicy
-from ..read_through import Loaded, Reader, is_mark
+from ..reader import Reader, is_mark
+from ..sources import Loaded
 from ..stores import RedisStore, store_of
 from ..transactions import open_writes, settle, wrote
 from ..transactions.state import in_any_transaction
@@ -62,6 +63,7 @@ class CachedRows:
         self.fingerprint = self.shape.fingerprint
         self.pk = pk = fields.primary_key(model)
         self.tag = keys.absences(self.family) if compares_exactly(pk, connection) else None
+        self._tags: tuple[bytes, ...] = ()
         self._plain_pk = _plain_type(pk)
         self._snapshots = reads_a_snapshot(connection)
         self._reader: Reader[Any, Row] = Reader(self, store)
@@ -213,8 +215,15 @@ class CachedRows:
     def entry_key(self, asked: Any) -> bytes:
         return keys.row(self.family, asked)
 
+    def tags(self, asked: Any) -> tuple[bytes, ...]:
+        return self._tags
+
     def may_fill(self, asked: Any) -> bool:
         return not wrote(self.alias, keys.row(self.family, asked))
+
+    def recipe(self, asked: Any) -> dict[str, Any] | None:
+        pk = self.pk.value_to_string(self.model(**{self.pk.attname: asked}))
+        return {"kind": "row", "model": self.name, "pk": pk}
 
     def load(self, asked: Sequence[Any]) -> Loaded:
         filters = {"pk": asked[0]} if len(asked) == 1 else {"pk__in": asked}

@@ -7,39 +7,13 @@ of memcache leases (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from .. import entry
-from ..clock import SYSTEM_CLOCK, Clock
-from ..stores.base import Store
 
-FIRST_PAUSE = 0.0005
-LONGEST_PAUSE = 0.05
+LONGEST_WAIT = 0.05
+"""Seconds until a waiter looks again, though nobody has woken it: the loader may have died, or a
+writer may have taken its lease away."""
 
 
 def is_lease(data: bytes | None) -> bool:
     """Whether an entry is a well-formed lease."""
     return data is not None and data[:1] == entry.LEASE and len(data) == 1 + entry.TOKEN_SIZE
-
-
-def wait(
-    store: Store, keys: Sequence[bytes], patience: float, clock: Clock = SYSTEM_CLOCK
-) -> list[bytes | None]:
-    """The entries of leased keys as soon as none is leased, or after `patience` seconds.
-
-    Polls with a backoff; each poll is one round trip for all keys.
-    """
-    deadline = clock.monotonic() + patience
-    pause = FIRST_PAUSE
-    found: dict[bytes, bytes | None] = {}
-    waiting = list(keys)
-    while True:
-        clock.sleep(pause)
-        now = store.get_many(waiting)
-        found.update(zip(waiting, now, strict=True))
-        waiting = [key for key, data in zip(waiting, now, strict=True) if is_lease(data)]
-        left = deadline - clock.monotonic()
-        if not waiting or left <= 0:
-            return [found[key] for key in keys]
-        # A short load is met soon, a long one is not polled to death.
-        pause = min(pause * 1.5, LONGEST_PAUSE, left)

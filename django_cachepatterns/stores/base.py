@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar
@@ -23,6 +24,8 @@ class Store(ABC):
     """Whether a fill can be made conditional on the lease: without it, nothing is cached."""
     supports_marks: ClassVar[bool] = False
     """Whether a write in progress can be marked."""
+    largest_entry: ClassVar[int] = 512 * 1024 * 1024 - 1024
+    """Bytes of the largest entry that the server takes."""
 
     @property
     @abstractmethod
@@ -39,19 +42,25 @@ class Store(ABC):
 
     @abstractmethod
     def lease(
-        self, keys: Sequence[bytes], lease: bytes, ttl: int, tag: tuple[bytes, bytes] | None = None
-    ) -> tuple[list[bytes | None], bytes | None]:
-        """Take leases on keys that have no entry, and read a tag, in one round trip.
+        self,
+        keys: Sequence[bytes],
+        lease: bytes,
+        ttl: int,
+        tags: Sequence[bytes] = (),
+        fresh: bytes = b"",
+    ) -> tuple[list[bytes | None], list[bytes]]:
+        """Take leases on keys that have no entry, then read tags, in one round trip.
 
         Args:
             keys: the keys.
             lease: the lease entry, the same for all keys.
             ttl: lifetime of the leases.
-            tag: a tag's key, and the tag entry to create where there is none.
+            tags: keys of tags.
+            fresh: the tag entry to create where there is none.
 
         Returns:
             For each key `None` where the lease was taken, else the entry that stands there;
-            and the tag's entry.
+            and for each tag its entry.
         """
 
     @abstractmethod
@@ -67,7 +76,53 @@ class Store(ABC):
     def fill(
         self, keys: Sequence[bytes], lease: bytes, entries: Sequence[bytes], ttls: Sequence[int]
     ) -> list[bool]:
-        """Store entries, each only where the lease still stands."""
+        """Store entries, each only where the lease still stands.
+
+        Args:
+            lease: a lease entry, or the first 17 bytes of a refresh.
+        """
+
+    @abstractmethod
+    def lease_refresh(
+        self,
+        key: bytes,
+        seen: bytes,
+        refresh: bytes,
+        tags: Sequence[bytes] = (),
+        fresh: bytes = b"",
+    ) -> tuple[bool, list[bytes]]:
+        """Take the lease to refresh a value that goes on being served, then read tags.
+
+        Args:
+            seen: the entry as it was read: a value, or a refresh that has failed.
+            refresh: what is put before the value, see `entry.refresh_lease`.
+            tags: keys of tags.
+            fresh: the tag entry to create where there is none.
+
+        Returns whether it was taken, and for each tag its entry.
+        """
+
+    def wait(self, keys: Sequence[bytes], seconds: float) -> None:
+        """Return soon after a lease on one of the keys has ended, or after some seconds.
+
+        It may return early. A store that is told of fills overrides it.
+        """
+        time.sleep(min(seconds, 0.002))
+
+    @abstractmethod
+    def install(self, key: bytes, seen: bytes, writer: bytes, data: bytes, ttl: int) -> bool:
+        """Store what a transaction wrote in the place of its mark, if it is as it was seen.
+
+        Otherwise only the transaction is taken out of the mark, as by `end_write`.
+
+        Args:
+            seen: the mark, read before the row was read again.
+            writer: the transaction's id.
+            data: the value entry.
+            ttl: its lifetime.
+
+        Returns whether it was stored.
+        """
 
     @abstractmethod
     def release(self, keys: Sequence[bytes], lease: bytes) -> None:

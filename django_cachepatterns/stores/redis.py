@@ -85,16 +85,20 @@ class RedisStore(Store):
         return [data for chunk in map(_replied, chunks) for data in chunk]
 
     def lease(
-        self, keys: Sequence[bytes], lease: bytes, ttl: int, tag: tuple[bytes, bytes] | None = None
-    ) -> tuple[list[bytes | None], bytes | None]:
+        self,
+        keys: Sequence[bytes],
+        lease: bytes,
+        ttl: int,
+        tags: Sequence[bytes] = (),
+        fresh: bytes = b"",
+    ) -> tuple[list[bytes | None], list[bytes]]:
         px = b"%d" % ttl
         commands = [_pack((b"SET", key, lease, b"NX", b"PX", px, b"GET")) for key in keys]
-        if tag is not None:
-            commands.append(_pack((b"SET", *tag, b"NX", b"PX", b"86400000", b"GET")))
-        found = [_entry_of(reply) for reply in self._call_many(commands)]
-        current = (found.pop() or tag[1]) if tag is not None else None
+        replies = self._call_many(commands + _tags(tags, fresh))
+        found = [_entry_of(reply) for reply in replies]
         # A lease of one's own: the command was sent again on a new connection.
-        return [None if data == lease else data for data in found], current
+        entries = [None if data == lease else data for data in found[: len(keys)]]
+        return entries, [data or fresh for data in found[len(keys) :]]
 
     def lease_over(
         self, keys: Sequence[bytes], seen: Sequence[bytes], lease: bytes, ttl: int
@@ -119,6 +123,61 @@ class RedisStore(Store):
         ]
         chunks = self._scripts(script("fill"), calls)
         return [reply == 1 for chunk in chunks for reply in chunk]
+
+    def lease_refresh(
+        self,
+        key: bytes,
+        seen: bytes,
+        refresh: bytes,
+        tags: Sequence[bytes] = (),
+        fresh: bytes = b"",
+    ) -> tuple[bool, list[bytes]]:
+        arguments = [seen[:SEEN], b"%d" % len(seen), refresh]
+        each = script("lease_refresh")
+        taken, *found = self._call_many(
+            [_pack_script(b"EVALSHA", each.sha, [key], arguments), *_tags(tags, fresh)]
+        )
+        if isinstance(taken, NoScriptError):
+            return self._lease_refresh_anew(key, arguments, tags, fresh)
+        return _replied(taken) == 1, [_entry_of(data) or fresh for data in found]
+
+    def _lease_refresh_anew(
+        self, key: bytes, arguments: Sequence[bytes], tags: Sequence[bytes], fresh: bytes
+    ) -> tuple[bool, list[bytes]]:
+        """The same on a server that does not know the script: the tags must be read after it."""
+        each = script("lease_refresh")
+        taken, *found = self._call_many(
+            [_pack_script(b"EVAL", each.source, [key], arguments), *_tags(tags, fresh)]
+        )
+        return _replied(taken) == 1, [_entry_of(data) or fresh for data in found]
+
+    def wait(self, keys: Sequence[bytes], seconds: float) -> None:
+        """Leave a note at each key that somebody waits, and wait for who ends its lease.
+
+        Who does so finds the note and puts as many wake-ups into a list as there are waiters
+        (see `fill.lua`). A wake-up that comes before one waits for it is not lost.
+        """
+        block = min(seconds, self._longest_block)
+        notes: list[bytes] = []
+        for key in keys:
+            notes.append(_pack((b"INCR", key + b"~waiting")))
+            notes.append(_pack((b"PEXPIRE", key + b"~waiting", b"1000")))
+        # The note first and then another look: a lease that ends in between leaves no wake-up.
+        looks = [_pack((b"GETRANGE", key, b"0", b"0")) for key in keys]
+        states = [_entry_of(reply) for reply in self._call_many(notes + looks)[len(notes) :]]
+        if any(state != b"L" for state in states):
+            return
+        names = [key + b"~wake" for key in keys]
+        self._call(_pack((b"BLPOP", *names, b"%.3f" % max(block, 0.001))))
+
+    @property
+    def _longest_block(self) -> float:
+        """Seconds that a command may block: well below the connection's patience."""
+        return float(self._pool.connection_kwargs.get("socket_timeout") or 0.25) / 4
+
+    def install(self, key: bytes, seen: bytes, writer: bytes, data: bytes, ttl: int) -> bool:
+        arguments = [seen, writer, data, b"%d" % ttl]
+        return bool(self._script(script("install"), [key], arguments) == 1)
 
     def release(self, keys: Sequence[bytes], lease: bytes) -> None:
         self._chunked("release", keys, [lease])
@@ -242,6 +301,11 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def _tags(tags: Sequence[bytes], fresh: bytes) -> list[bytes]:
+    """Commands that read tags, and make those that are missing; they live for a day."""
+    return [_pack((b"SET", tag, fresh, b"NX", b"PX", b"86400000", b"GET")) for tag in tags]
 
 
 def _pack(arguments: tuple[bytes, ...]) -> bytes:

@@ -15,7 +15,16 @@ class Script(NamedTuple):
     sha: bytes
 
 
-NAMES = ("begin_write", "end_write", "fill", "lease_over", "release", "drop")
+NAMES = (
+    "begin_write",
+    "end_write",
+    "fill",
+    "install",
+    "lease_over",
+    "lease_refresh",
+    "release",
+    "drop",
+)
 
 
 @cache

@@ -64,7 +64,7 @@ class ReadContract:
     def put(self, store: Store, key: bytes, data: bytes) -> None:
         """Store an entry under a key that has none, whatever the entry is."""
         lease = entry.lease(entry.new_token())
-        assert store.lease([key], lease, LONG) == ([None], None)
+        assert store.lease([key], lease, LONG) == ([None], [])
         assert store.fill([key], lease, [data], [LONG]) == [True]
 
     def put_foreign(self, store: Store, key: bytes) -> None:
@@ -140,33 +140,33 @@ class LeaseContract(ReadContract):
     # Taking a lease
 
     def test_a_missing_key_is_leased(self, store: Store, key: bytes, lease: bytes) -> None:
-        assert store.lease([key], lease, LONG) == ([None], None)
+        assert store.lease([key], lease, LONG) == ([None], [])
         assert store.get(key) == lease
 
     def test_only_one_gets_the_lease(
         self, store: Store, key: bytes, lease: bytes, other: bytes
     ) -> None:
         store.lease([key], lease, LONG)
-        assert store.lease([key], other, LONG) == ([lease], None)
+        assert store.lease([key], other, LONG) == ([lease], [])
         assert store.get(key) == lease
 
     def test_an_entry_is_not_leased_but_returned(
         self, store: Store, keys: list[bytes], lease: bytes
     ) -> None:
         self.put(store, keys[1], b"V1")
-        assert store.lease(keys, lease, LONG) == ([None, b"V1", None], None)
+        assert store.lease(keys, lease, LONG) == ([None, b"V1", None], [])
         assert store.get_many(keys) == [lease, b"V1", lease]
 
     def test_an_own_lease_is_taken_however_often_the_command_arrives(
         self, store: Store, keys: list[bytes], lease: bytes
     ) -> None:
         store.lease(keys[:2], lease, LONG)
-        assert store.lease(keys, lease, LONG) == ([None, None, None], None)
+        assert store.lease(keys, lease, LONG) == ([None, None, None], [])
 
     def test_a_lease_lapses(self, store: Store, key: bytes, lease: bytes, other: bytes) -> None:
         store.lease([key], lease, SHORT)
         self.wait_until_gone(store, key)
-        assert store.lease([key], other, LONG) == ([None], None)
+        assert store.lease([key], other, LONG) == ([None], [])
 
     def test_asking_again_does_not_make_a_lease_last(
         self, store: Store, key: bytes, lease: bytes, other: bytes
@@ -178,11 +178,11 @@ class LeaseContract(ReadContract):
 
     def test_what_is_no_string_is_not_leased(self, store: Store, key: bytes, lease: bytes) -> None:
         self.put_foreign(store, key)
-        assert store.lease([key], lease, LONG) == ([b""], None)
+        assert store.lease([key], lease, LONG) == ([b""], [])
         assert store.get(key) == b""
 
     def test_no_keys_are_no_leases(self, store: Store, lease: bytes) -> None:
-        assert store.lease([], lease, LONG) == ([], None)
+        assert store.lease([], lease, LONG) == ([], [])
         assert store.lease_over([], [], lease, LONG) == []
         assert store.fill([], lease, [], []) == []
         store.release([], lease)
@@ -191,7 +191,7 @@ class LeaseContract(ReadContract):
     def test_many_keys_are_leased_and_filled(self, store: Store, lease: bytes) -> None:
         keys = self.some_keys(MANY)
         entries = [b"V%d" % at for at in range(MANY)]
-        assert store.lease(keys, lease, LONG) == ([None] * MANY, None)
+        assert store.lease(keys, lease, LONG) == ([None] * MANY, [])
         assert store.fill(keys, lease, entries, [LONG] * MANY) == [True] * MANY
         assert store.get_many(keys) == entries
 
@@ -199,15 +199,15 @@ class LeaseContract(ReadContract):
 
     def test_a_missing_tag_is_made(self, store: Store, keys: list[bytes], lease: bytes) -> None:
         new = entry.tag(entry.new_token())
-        assert store.lease([keys[0]], lease, LONG, (keys[1], new)) == ([None], new)
+        assert store.lease([keys[0]], lease, LONG, [keys[1]], new) == ([None], [new])
         assert store.get_many(keys[:2]) == [lease, new]
 
     def test_a_tag_that_stands_is_returned(
         self, store: Store, keys: list[bytes], lease: bytes
     ) -> None:
         old, new = entry.tag(entry.new_token()), entry.tag(entry.new_token())
-        store.lease([keys[0]], lease, LONG, (keys[2], old))
-        assert store.lease([keys[1]], lease, LONG, (keys[2], new)) == ([None], old)
+        store.lease([keys[0]], lease, LONG, [keys[2]], old)
+        assert store.lease([keys[1]], lease, LONG, [keys[2]], new) == ([None], [old])
         assert store.get(keys[2]) == old
 
     def test_a_tag_is_read_when_the_lease_is_another_s(
@@ -215,7 +215,7 @@ class LeaseContract(ReadContract):
     ) -> None:
         tag = entry.tag(entry.new_token())
         store.lease([keys[0]], lease, LONG)
-        assert store.lease([keys[0]], other, LONG, (keys[1], tag)) == ([lease], tag)
+        assert store.lease([keys[0]], other, LONG, [keys[1]], tag) == ([lease], [tag])
 
     # Taking a lease over a useless entry
 
@@ -481,7 +481,7 @@ class MarkContract(LeaseContract):
     ) -> None:
         store.begin_write([key], writer, LONG)
         mark = store.get(key)
-        assert store.lease([key], lease, LONG) == ([mark], None)
+        assert store.lease([key], lease, LONG) == ([mark], [])
         assert store.lease_over([key], [b"useless"], lease, LONG) == [mark]
         assert self.writers(store, key) == {writer}
 
@@ -501,8 +501,8 @@ class MarkContract(LeaseContract):
     ) -> None:
         store.begin_write([keys[1]], writer, LONG)
         tag = entry.tag(entry.new_token())
-        _, found = store.lease([keys[0]], lease, LONG, (keys[1], tag))
-        assert found == store.get(keys[1])
+        _, found = store.lease([keys[0]], lease, LONG, [keys[1]], tag)
+        assert found == [store.get(keys[1])]
         assert self.writers(store, keys[1]) == {writer}
 
     def test_a_mark_is_not_released(

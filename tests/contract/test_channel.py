@@ -39,7 +39,7 @@ ALL_KEYS = [*KEYS, *MANY, TAG]
 CALLS: dict[str, Callable[[RedisStore], object]] = {
     "get": lambda store: store.get(KEY),
     "get_many": lambda store: store.get_many(KEYS),
-    "lease": lambda store: store.lease(KEYS, LEASE, LONG, (TAG, entry.tag(TOKEN))),
+    "lease": lambda store: store.lease(KEYS, LEASE, LONG, [TAG], entry.tag(TOKEN)),
     "lease_over one": lambda store: store.lease_over([KEY], [b"useless"], LEASE, LONG),
     "lease_over": lambda store: store.lease_over(KEYS, [b"useless"] * 3, LEASE, LONG),
     "fill": lambda store: store.fill(KEYS, LEASE, [b"V"] * 3, [LONG] * 3),
@@ -111,7 +111,7 @@ def assert_in_step(store: RedisStore, client: redis.Redis) -> None:
         client.mset({key: b"V" + key for key in own})
         assert store.get(own[0]) == b"V" + own[0]
         assert store.get_many(own) == [b"V" + key for key in own]
-        assert store.lease(own, LEASE, LONG) == ([b"V" + key for key in own], None)
+        assert store.lease(own, LEASE, LONG) == ([b"V" + key for key in own], [])
         assert store.fill(own, LEASE, [b"V"] * 3, [LONG] * 3) == [False] * 3
         assert store.drop(own) == 3
 

@@ -49,7 +49,7 @@ class TestRedisStore(StoreContract):
 
     def test_every_tag_has_a_lifetime(self, store: Store, keys: list[bytes]) -> None:
         lease = entry.lease(entry.new_token())
-        store.lease(keys[:1], lease, LONG, (keys[1], entry.tag(entry.new_token())))
+        store.lease(keys[:1], lease, LONG, [keys[1]], entry.tag(entry.new_token()))
         assert 0 < self.client.pttl(keys[1]) <= 24 * 3600 * 1000
 
     @pytest.mark.parametrize("found", [None, b"V", b"W", b"W" + b"?" * 29, "foreign"])
@@ -101,11 +101,11 @@ def test_any_number_of_keys_is_one_round_trip(number: int) -> None:
     prefix = settings.KEY_PREFIX.encode()
     keys = [prefix + b":trips:%d" % at for at in range(number)]
     lease = entry.lease(entry.new_token())
-    tag = (prefix + b":trips:tag", entry.tag(entry.new_token()))
+    tag = entry.tag(entry.new_token())
     calls: dict[str, Callable[[], object]] = {
         "get": lambda: store.get(keys[0]),
         "get_many": lambda: store.get_many(keys),
-        "lease": lambda: store.lease(keys, lease, LONG, tag),
+        "lease": lambda: store.lease(keys, lease, LONG, [prefix + b":trips:tag"], tag),
         "lease_over": lambda: store.lease_over(keys, [b"useless"] * number, lease, LONG),
         "fill": lambda: store.fill(keys, lease, [b"V"] * number, [LONG] * number),
         "release": lambda: store.release(keys, lease),

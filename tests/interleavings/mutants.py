@@ -20,6 +20,7 @@ Change = tuple[str, str, str]
 """A script, a piece of its text, and what replaces it everywhere; an empty piece is its start."""
 
 HAS_LEASE = "redis.pcall('GET', key) == ARGV[1]"
+MAY_FILL = "redis.pcall('GETRANGE', key, 0, #ARGV[1] - 1) == ARGV[1]"
 STATE = "string.sub(tostring(redis.pcall('GET', key)), 1, 1)"
 HAS_NO_MARK = "pcall('GETRANGE', key, 0, 0) ~= 'W'"
 OTHERS = "if #others > 0 then"
@@ -28,9 +29,9 @@ DOES_NOTHING = "do return #KEYS end\n"
 ONLY_DELETES = "for _, key in ipairs(KEYS) do redis.call('DEL', key) end do return #KEYS end\n"
 
 UNSAFE: dict[str, list[Change]] = {
-    "a fill needs no token": [("fill", HAS_LEASE, "true")],
-    "a fill takes any lease for its own": [("fill", HAS_LEASE, f"{STATE} == 'L'")],
-    "a fill only respects marks": [("fill", HAS_LEASE, f"{STATE} ~= 'W'")],
+    "a fill needs no token": [("fill", MAY_FILL, "true")],
+    "a fill takes any lease for its own": [("fill", MAY_FILL, f"{STATE} == 'L'")],
+    "a fill only respects marks": [("fill", MAY_FILL, f"{STATE} ~= 'W'")],
     "begin merely deletes": [("begin_write", "", ONLY_DELETES)],
     "there is no begin": [("begin_write", "", DOES_NOTHING)],
     "begin forgets other writers": [("begin_write", HAS_NO_MARK, "true")],
@@ -88,14 +89,19 @@ class Leasing(RedisStore):
     words: tuple[bytes, ...] = ()
 
     def lease(
-        self, keys: Sequence[bytes], lease: bytes, ttl: int, tag: tuple[bytes, bytes] | None = None
-    ) -> tuple[list[bytes | None], bytes | None]:
+        self,
+        keys: Sequence[bytes],
+        lease: bytes,
+        ttl: int,
+        tags: Sequence[bytes] = (),
+        fresh: bytes = b"",
+    ) -> tuple[list[bytes | None], list[bytes]]:
         (key,) = keys
         words = [b"%d" % ttl if word == b"ttl" else word for word in self.words]
         parts = [b"SET", key, lease, b"GET", *words]
         packed = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(p), p) for p in parts)
         found = self.channel.call(packed)
-        return [None if b"NX" not in words else found], None
+        return [None if b"NX" not in words else found], []
 
 
 class StealingLeases(Leasing):

@@ -6,7 +6,9 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from django_cachepatterns.policy import CachePolicy
-from django_cachepatterns.read_through import Loaded, Reader
+from django_cachepatterns.reader import Reader
+from django_cachepatterns.sources import Loaded
+from django_cachepatterns.stampede.flights import Flights
 from django_cachepatterns.stores import Store
 
 from .schedules import Actor
@@ -43,6 +45,8 @@ class Stepwise:
         self.actor, self.world = actor, world
         self.store = world.server.store
         self.epoch = world.epoch
+        self.largest_entry = self.store.largest_entry
+        self.clock = Clock()
         self.floor: int | None = None
 
     def get(self, key: bytes) -> Any:
@@ -58,14 +62,23 @@ class Stepwise:
         return self.actor.do("gets", get)
 
     def lease(
-        self, keys: Sequence[bytes], lease: bytes, ttl: int, tag: tuple[bytes, bytes] | None = None
+        self,
+        keys: Sequence[bytes],
+        lease: bytes,
+        ttl: int,
+        tags: Sequence[bytes] = (),
+        fresh: bytes = b"",
     ) -> Any:
         names = self.world.server
         names.learn(self.actor.name, lease[1:])
-        if tag is not None:
+        if tags:
             self.world.tags += 1
-            names.learn(f"tag {self.world.tags}", tag[1][1:])
-        return self.actor.do("leases", lambda: self.store.lease(keys, lease, ttl, tag))
+            names.learn(f"tag {self.world.tags}", fresh[1:])
+        return self.actor.do("leases", lambda: self.store.lease(keys, lease, ttl, tags, fresh))
+
+    def wait(self, keys: Sequence[bytes], seconds: float) -> None:
+        """Nobody is told of it; the reader's patience passes."""
+        self.clock.sleep(seconds)
 
     def lease_over(
         self, keys: Sequence[bytes], seen: Sequence[bytes], lease: bytes, ttl: int
@@ -96,8 +109,14 @@ class Row:
     def entry_key(self, asked: str) -> bytes:
         return self.world.server.key
 
+    def tags(self, asked: str) -> tuple[bytes, ...]:
+        return ()
+
     def may_fill(self, asked: str) -> bool:
         return True
+
+    def recipe(self, asked: str) -> None:
+        return None
 
     def load(self, asked: Sequence[str]) -> Loaded:
         return self._load()
@@ -167,7 +186,7 @@ class RowWorld:
         self._reader(store, lambda: actor.do("loads", lambda: snapshot)).read(["row"])
 
     def _reader(self, store: Stepwise | Store, load: Callable[[], Loaded]) -> Reader[str, str]:
-        return Reader(Row(self, load), store, Clock())  # type: ignore[arg-type]
+        return Reader(Row(self, load), store, store.clock, Flights())  # type: ignore[arg-type]
 
     def _write(self, actor: Actor, version: str, commits: bool) -> None:
         keys = [self.server.key if self.versions[0] != ABSENT else self.tag_key or b""]

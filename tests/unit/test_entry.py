@@ -20,7 +20,7 @@ from django_cachepatterns.codecs import Codec, Column, kinds
 from django_cachepatterns.codecs.json import JsonCodec
 from django_cachepatterns.codecs.msgpack import MsgpackCodec
 from django_cachepatterns.exceptions import CodecError
-from django_cachepatterns.read_through import is_mark
+from django_cachepatterns.reader import is_mark
 from django_cachepatterns.stampede.lease import is_lease
 
 GOLDEN: dict[str, str] = json.loads(Path(__file__).with_name("golden_entries.json").read_text())

@@ -1,8 +1,13 @@
--- Gives leases up, each only where it still stands.
+-- Gives leases up, each only where it still stands, and wakes who waits for them.
 --
 -- KEYS     the entries
 -- ARGV[1]  the lease entry
 for _, key in ipairs(KEYS) do
-  if redis.pcall('GET', key) == ARGV[1] then redis.call('DEL', key) end
+  if redis.pcall('GET', key) == ARGV[1] then
+    redis.call('DEL', key)
+    local waiting = tonumber(redis.call('GETDEL', key .. '~waiting')) or 0
+    for _ = 1, waiting do redis.call('RPUSH', key .. '~wake', '') end
+    if waiting > 0 then redis.call('PEXPIRE', key .. '~wake', 1000) end
+  end
 end
 return #KEYS

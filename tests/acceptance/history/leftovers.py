@@ -11,7 +11,7 @@ from django_redis import get_redis_connection
 from django_cachepatterns import entry, keys
 from django_cachepatterns.orm.lookups import Lookup
 from django_cachepatterns.orm.rows import CachedRows, rows_of
-from django_cachepatterns.read_through import is_mark
+from django_cachepatterns.reader import is_mark
 from django_cachepatterns.stampede.lease import is_lease
 
 from .tally import Tally

@@ -13,7 +13,7 @@ from django_redis import get_redis_connection
 
 from django_cachepatterns import keys
 from django_cachepatterns.orm.rows import rows_of
-from django_cachepatterns.read_through import is_mark
+from django_cachepatterns.reader import is_mark
 from tests.acceptance.history.crew import Crew, Job, at_work, spawn
 from tests.acceptance.history.scene import Scene
 from tests.acceptance.history.tally import Tally

@@ -1,0 +1,42 @@
+"""Admission: keys that are hardly ever asked for do not get into the cache.
+
+A count-min sketch (Cormode and Muthukrishnan, 2005) of a few kilobytes counts what this process was
+asked for; as in TinyLFU (Einziger, Friedman and Manes, 2017) all counts are halved now and then, so
+that old fame fades.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+ROWS, WIDTH = 4, 4096
+MOST = 255
+HALVED_AFTER = 10 * WIDTH
+
+
+class Sketch:
+    """Roughly how often keys were asked for; never less than in truth since it was halved."""
+
+    __slots__ = ("_asked", "_counts")
+
+    def __init__(self) -> None:
+        self._counts = [bytearray(WIDTH) for _ in range(ROWS)]
+        self._asked = 0
+
+    def ask(self, key: bytes) -> int:
+        """Count one more, and return how many there were, this one included (255 at most)."""
+        self._asked += 1
+        if self._asked >= HALVED_AFTER:
+            self._halve()
+        digest = hashlib.blake2b(key, digest_size=2 * ROWS).digest()
+        least = MOST
+        for at, counts in enumerate(self._counts):
+            place = int.from_bytes(digest[2 * at : 2 * at + 2]) % WIDTH
+            count = counts[place] = min(MOST, counts[place] + 1)
+            least = min(least, count)
+        return least
+
+    def _halve(self) -> None:
+        self._asked = 0
+        halves = bytes(number // 2 for number in range(256))
+        self._counts = [bytearray(counts.translate(halves)) for counts in self._counts]

@@ -1,0 +1,61 @@
+"""Stale-while-revalidate: who found a value stale has it loaded anew, and does not wait.
+
+The name is that of RFC 5861's extension to HTTP caching.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from django.db import connections
+
+from .. import conf, hooks
+from ..policy import CachePolicy
+from ..transactions.state import in_testcase
+from .refresher import REFRESHER
+
+
+class Refreshable(Protocol):
+    """What is asked of a reader."""
+
+    source: Any
+
+    def refresh_stale(self, asked: Any) -> bool:
+        """Load one key anew if it is still stale, in this thread."""
+
+    async def arefresh_stale(self, asked: Any) -> bool:
+        """The same in a coroutine."""
+
+
+def later(reader: Refreshable, asked: Any) -> None:
+    """Have a key refreshed by whom its policy says.
+
+    Where there is no room, or nobody takes it, it stays stale: a later reader tries again.
+    """
+    policy: CachePolicy = reader.source.policy
+    elsewhere = hooks.refreshers.get(policy.refresh)
+    if elsewhere is not None:
+        recipe = reader.source.recipe(asked)
+        if recipe is not None:
+            elsewhere(reader.source.entry_key(asked), recipe)
+            return
+    if any(in_testcase(each) for each in connections.all(initialized_only=True)):
+        # Another connection would not see what the test has written.
+        now(reader, asked)
+        return
+    current = conf.config()
+    tenant = current.current_tenant()
+
+    def refresh() -> None:
+        with conf.as_tenant(tenant):
+            now(reader, asked)
+
+    REFRESHER.submit(reader.source.entry_key(asked), refresh)
+
+
+def now(reader: Refreshable, asked: Any) -> bool:
+    """Refresh a key in this thread, if it is still stale."""
+    if hasattr(reader.source, "aload"):
+        return asyncio.run(reader.arefresh_stale(asked))
+    return reader.refresh_stale(asked)

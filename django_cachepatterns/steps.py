@@ -1,0 +1,96 @@
+"""One script, run by blocking code or by a coroutine.
+
+What a reader does is written once, as a generator that yields whatever has to be waited for: a
+command to the store, a load, another reader of this process. The two drivers here wait for it in
+their own ways.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any, NamedTuple, TypeVar
+
+from asgiref.sync import sync_to_async
+
+T = TypeVar("T")
+
+
+class Load(NamedTuple):
+    """Load what was asked for."""
+
+    asked: Sequence[Any]
+
+
+class Join(NamedTuple):
+    """Wait for a future, for some seconds; `None` is sent back where that is not enough."""
+
+    future: Future[Any]
+    seconds: float
+
+
+Step = Load | Join | Callable[[], Any]
+Script = Generator[Step, Any, T]
+
+
+def run(script: Script[T], load: Callable[[Sequence[Any]], Any]) -> T:
+    """Run a script in this thread.
+
+    Args:
+        load: what its `Load` steps call.
+    """
+    send: Callable[[Any], Step] = script.send
+    given: Any = None
+    while True:
+        try:
+            step = send(given)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        try:
+            given, send = _done(step, load), script.send
+        except BaseException as error:
+            given, send = error, script.throw
+
+
+async def arun(script: Script[T], load: Callable[[Sequence[Any]], Any]) -> T:
+    """Run a script in a coroutine: commands wait in a thread, `load` is awaited."""
+    send: Callable[[Any], Step] = script.send
+    given: Any = None
+    while True:
+        try:
+            step = send(given)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        try:
+            given, send = await _adone(step, load), script.send
+        except BaseException as error:
+            given, send = error, script.throw
+
+
+def _done(step: Step, load: Callable[[Sequence[Any]], Any]) -> Any:
+    if isinstance(step, Load):
+        return load(step.asked)
+    if isinstance(step, Join):
+        try:
+            return step.future.result(step.seconds)
+        except FutureTimeout:
+            return None
+    return step()
+
+
+async def _adone(step: Step, load: Callable[[Sequence[Any]], Any]) -> Any:
+    if isinstance(step, Load):
+        return await load(step.asked)
+    if isinstance(step, Join):
+        # Shielded: the future is everybody's, and goes on when this one is cancelled.
+        shared = asyncio.shield(asyncio.wrap_future(step.future))
+        try:
+            return await asyncio.wait_for(shared, step.seconds)
+        except TimeoutError:
+            return None
+    # Not Django's one thread for all: a wait for another's load would hold up everybody.
+    return await sync_to_async(step, thread_sensitive=False)()

@@ -1,0 +1,29 @@
+-- Write-through: stores what a transaction wrote in the place of its mark, if the mark is as it was
+-- seen before the row was read again. If it is not, another transaction has begun meanwhile, and what
+-- was read may be older than what that one wrote: then only this one's part of the mark is taken out.
+--
+-- KEYS[1]  the entry
+-- ARGV[1]  the mark that was seen
+-- ARGV[2]  id of the transaction, 16 bytes
+-- ARGV[3]  the value entry
+-- ARGV[4]  its lifetime in milliseconds
+--
+-- Returns 1 (stored) or 0.
+local call, pcall, sub = redis.call, redis.pcall, string.sub
+local old = pcall('GET', KEYS[1])
+if old == ARGV[1] then
+  call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
+  return 1
+end
+if type(old) == 'string' and sub(old, 1, 1) == 'W' then
+  local others = {}
+  for at = 2, #old - 28, 29 do
+    if sub(old, at, at + 15) ~= ARGV[2] then others[#others + 1] = sub(old, at, at + 28) end
+  end
+  if #others > 0 then
+    call('SET', KEYS[1], 'W' .. table.concat(others), 'KEEPTTL')
+    return 0
+  end
+end
+call('DEL', KEYS[1])
+return 0
