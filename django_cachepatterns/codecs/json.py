@@ -29,10 +29,11 @@ class JsonCodec:
 
     def encode(self, values: Iterable[Any]) -> bytes:
         """See `Codec`."""
-        row = {name: _to_json(value) for name, value in zip(self._names, values, strict=True)}
+        pairs = zip(self._names, values, strict=True)
         try:
+            row = {name: _to_json(value) for name, value in pairs}
             return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-        except UnicodeEncodeError as error:
+        except tagged.UNWRITABLE as error:
             raise CodecError(str(error)) from error
 
     def decode(self, payload: bytes) -> dict[str, Any]:
@@ -58,8 +59,9 @@ def _to_json(value: Any) -> Any:
         return {"$dict": [[_to_json(key), _to_json(each)] for key, each in value.items()]}
     if kind is bytes:
         return {"$bytes": b64encode(value).decode()}
-    if kind is tuple:
-        return {"$" + tagged.TUPLE_NAME: [_to_json(each) for each in value]}
+    group = tagged.GROUPS.get(kind)
+    if group is not None:
+        return {"$" + group.name: [_to_json(each) for each in value]}
     tag = tagged.TAGS.get(kind)
     if tag is not None:
         return {"$" + tag.name: tag.to_text(value)}
@@ -79,8 +81,9 @@ def _from_json(value: Any) -> Any:
         return {_from_json(key): _from_json(each) for key, each in inner}
     if name == "$bytes":
         return b64decode(inner, validate=True)
-    if name == "$" + tagged.TUPLE_NAME:
-        return tuple(_from_json(each) for each in inner)
+    group = tagged.GROUP_BY_NAME.get(name[1:])
+    if group is not None:
+        return group.make(_from_json(each) for each in inner)
     if name == "$" + tagged.RANGE_NAME:
         return tagged.range_of(*map(_from_json, inner))
     return tagged.BY_NAME[name[1:]].from_text(inner)

@@ -35,10 +35,10 @@ class MsgpackCodec:
 
     def encode(self, values: Iterable[Any]) -> bytes:
         """See `Codec`."""
-        row = [_carried(value, column) for value, column in zip(values, self._columns, strict=True)]
+        pairs = zip(values, self._columns, strict=True)
         try:
-            return _encoder.encode(row)
-        except (OverflowError, UnicodeEncodeError) as error:
+            return _encoder.encode([_carried(value, column) for value, column in pairs])
+        except tagged.UNWRITABLE as error:
             raise CodecError(str(error)) from error
 
     def decode(self, payload: bytes) -> dict[str, Any]:
@@ -78,9 +78,10 @@ def _to_wire(value: Any) -> Any:
     if kind is list:
         return [_to_wire(each) for each in value]
     if kind is dict:
-        return {_to_wire(key): _to_wire(each) for key, each in value.items()}
-    if kind is tuple:
-        return Ext(tagged.TUPLE_CODE, _encoder.encode([_to_wire(each) for each in value]))
+        return _dict_to_wire(value)
+    group = tagged.GROUPS.get(kind)
+    if group is not None:
+        return Ext(group.code, _encoder.encode([_to_wire(each) for each in value]))
     tag = tagged.TAGS.get(kind)
     if tag is not None:
         return Ext(tag.code, tag.to_text(value).encode())
@@ -90,11 +91,23 @@ def _to_wire(value: Any) -> Any:
     raise tagged.refuse(value)
 
 
+def _dict_to_wire(value: dict[Any, Any]) -> Any:
+    keys = list(map(_to_wire, value))
+    values = map(_to_wire, value.values())
+    if any(type(key) is Ext for key in keys):  # A map of MessagePack's has plain keys.
+        pairs = [list(pair) for pair in zip(keys, values, strict=True)]
+        return Ext(tagged.PAIRS_CODE, _encoder.encode(pairs))
+    return dict(zip(keys, values, strict=True))
+
+
 def _from_ext(code: int, data: memoryview) -> Any:
     if code == tagged.RANGE_CODE:
         return tagged.range_of(*_any_decoder.decode(data))
-    if code == tagged.TUPLE_CODE:
-        return tuple(_any_decoder.decode(data))
+    if code == tagged.PAIRS_CODE:
+        return dict(_any_decoder.decode(data))
+    group = tagged.GROUP_BY_CODE.get(code)
+    if group is not None:
+        return group.make(_any_decoder.decode(data))
     tag = tagged.BY_CODE.get(code)
     if tag is None:
         raise CodecError(f"no type has the code {code}")

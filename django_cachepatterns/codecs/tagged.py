@@ -7,7 +7,7 @@ same value back.
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -24,6 +24,9 @@ DAMAGE = (
     RecursionError,
 )
 """What reading damaged bytes back may raise, in whatever depth of whichever type."""
+
+UNWRITABLE = (OverflowError, ValueError, RecursionError)
+"""What writing may raise: lone surrogates, numbers of thousands of digits, a list in itself."""
 
 
 class Tag(NamedTuple):
@@ -73,10 +76,33 @@ TAGS: dict[type[Any], Tag] = {
     memoryview: Tag(8, "memoryview", lambda view: bytes(view).hex(), lambda text: _view(text)),
 }
 RANGE_CODE, RANGE_NAME = 9, "range"
-TUPLE_CODE, TUPLE_NAME = 10, "tuple"
+PAIRS_CODE = 13
+"""A dict with keys that MessagePack has no type for."""
+
+
+class Group(NamedTuple):
+    """How a type that holds other values is carried: as a list of them. `code` is frozen."""
+
+    code: int
+    name: str
+    make: Callable[[Iterable[Any]], Any]
+
+
+GROUPS: dict[type[Any], Group] = {
+    tuple: Group(10, "tuple", tuple),
+    set: Group(11, "set", set),
+    frozenset: Group(12, "frozenset", frozenset),
+}
+GROUP_BY_CODE = {group.code: group for group in GROUPS.values()}
+GROUP_BY_NAME = {group.name: group for group in GROUPS.values()}
 
 BY_CODE = {tag.code: tag for tag in TAGS.values()}
 BY_NAME = {tag.name: tag for tag in TAGS.values()}
+
+
+def add(kind: type[Any], tag: Tag) -> None:
+    """Carry one more type: for those that this layer may not know."""
+    TAGS[kind] = BY_CODE[tag.code] = BY_NAME[tag.name] = tag
 
 
 def range_parts(value: Any) -> tuple[Any, Any, str | None] | None:
