@@ -1,11 +1,10 @@
-"""The app: finds the cached models and starts to listen to their writes."""
+"""The app: finds the models whose writes are followed, and starts to listen."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.apps import AppConfig, apps
-from django.db.models import Model, signals
+from django.apps import AppConfig
+from django.core.signals import setting_changed
+from django.db.models import signals
 
 
 class CachePatternsConfig(AppConfig):
@@ -16,30 +15,14 @@ class CachePatternsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401 - registers itself
-        from .invalidation import events, registry
-
-        for model in apps.get_models():
-            self._add(model)
-        registry.rebuild()
-        events.connect_all()
-        signals.post_migrate.connect(
-            events.after_migrate, dispatch_uid="django_cachepatterns.post_migrate", weak=False
-        )
-        signals.class_prepared.connect(
-            self._prepared, dispatch_uid="django_cachepatterns.class_prepared", weak=False
-        )
-
-    def _prepared(self, sender: type[Model], **kwargs: Any) -> None:
+        from . import checks, tracking  # noqa: F401 - the checks register themselves
         from .invalidation import events
 
-        events.prepared(sender)
-        self._add(sender)
-
-    def _add(self, model: type[Model]) -> None:
-        from .base_manager import use_cached_base_manager
-        from .invalidation import registry
-
-        if not model._meta.abstract and registry.is_cached(model):
-            registry.add(model)
-            use_cached_base_manager(model)
+        tracking.start()
+        for signal, receiver in (
+            (signals.post_migrate, events.after_migrate),
+            (signals.class_prepared, tracking.prepared),
+            (setting_changed, tracking.settings_changed),
+        ):
+            uid = f"django_cachepatterns.{receiver.__name__}"
+            signal.connect(receiver, dispatch_uid=uid, weak=False)

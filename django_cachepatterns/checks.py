@@ -9,7 +9,7 @@ from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import connections, models, router
-from django.db.models import Field, Model, UniqueConstraint
+from django.db.models import Field, Model, QuerySet, UniqueConstraint
 
 from . import conf, fields
 from .codecs import codec_for
@@ -19,6 +19,7 @@ from .models import CachedModel
 from .orm.columns import kind_of
 from .policy import CachePolicy
 from .stores import store_of
+from .tracked import TrackedQuerySet, is_followed
 
 
 @register(Tags.caches)
@@ -101,7 +102,9 @@ def check_models(
 ) -> Iterator[CheckMessage]:
     """The policies against the models that they are of."""
     labels = None if app_configs is None else {app.label for app in app_configs}
-    for model in registry.cached_models():
+    for model in registry.tracked_models():
+        if model._meta.auto_created:
+            continue
         if labels is None or model._meta.app_label in labels:
             yield from check_model(model)
     for model in apps.get_models():
@@ -116,7 +119,7 @@ def check_models(
 
 
 def check_model(model: type[Model]) -> Iterator[CheckMessage]:
-    """What is wrong with one cached model."""
+    """What is wrong with one model that is cached or followed."""
     if not isinstance(getattr(model, "cache_policy", CachePolicy()), CachePolicy):
         yield _error(
             model,
@@ -131,7 +134,7 @@ def check_model(model: type[Model]) -> Iterator[CheckMessage]:
     yield from _codec_problems(model, policy)
     yield from _lookup_problems(model, policy)
     yield from _index_problems(model, policy)
-    yield from _column_problems(model)
+    yield from _column_problems(model, policy)
     yield from _manager_problems(model)
     yield from _relation_problems(model)
     if not fields.is_cacheable(model):
@@ -193,7 +196,9 @@ def _index_problems(model: type[Model], policy: CachePolicy) -> Iterator[CheckMe
             )
 
 
-def _column_problems(model: type[Model]) -> Iterator[CheckMessage]:
+def _column_problems(model: type[Model], policy: CachePolicy) -> Iterator[CheckMessage]:
+    if policy.pattern == "cache_aside":
+        return  # Its rows are not carried.
     alias = router.db_for_write(model)
     for field in model._meta.concrete_fields:
         if kind_of(field, connections[alias]) is None:
@@ -210,7 +215,7 @@ def _column_problems(model: type[Model]) -> Iterator[CheckMessage]:
 
 def _manager_problems(model: type[Model]) -> Iterator[CheckMessage]:
     for manager in [*model._meta.managers, model._base_manager]:
-        if not getattr(getattr(manager, "_queryset_class", None), "reads_through", False):
+        if not _follows(manager):
             yield Warning(
                 f"{model._meta.label}: manager {manager.name!r} is not a CachedManager, so its "
                 "update(), bulk_create() and bulk_update() leave old entries behind.",
@@ -218,6 +223,12 @@ def _manager_problems(model: type[Model]) -> Iterator[CheckMessage]:
                 obj=model,
                 id="cachepatterns.W002",
             )
+
+
+def _follows(manager: Any) -> bool:
+    return is_followed(manager) or issubclass(
+        getattr(manager, "_queryset_class", QuerySet), TrackedQuerySet
+    )
 
 
 def _relation_problems(model: type[Model]) -> Iterator[CheckMessage]:

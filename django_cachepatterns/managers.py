@@ -1,4 +1,4 @@
-"""The manager that reads rows through the cache."""
+"""The manager that reads rows through the cache, and one for models that cannot be edited."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from django.db.models import Manager, Model
+from django.db.models.query import ModelIterable
 
+from .exceptions import PolicyError
+from .invalidation import registry
+from .orm.pinned import asks_for_whole_rows
 from .orm.rows import rows_of
 from .querysets import CachedQuerySet
 
@@ -60,3 +64,48 @@ def _is_plain_class(kind: Any) -> bool:
         getattr(queryset, name) is getattr(CachedQuerySet, name)
         for name in ("__init__", "get", "filter", "_filter_or_exclude", "_fetch_all", "_is_plain")
     )
+
+
+def read_through(model: type[M]) -> CachedManager[M]:
+    """A manager that reads a model's rows through the cache, whatever its own managers do.
+
+    It is of all rows: what a manager of the model's own leaves out is not left out here.
+
+    Args:
+        model: one that is cached or followed: see the setting POLICIES.
+
+    Raises `PolicyError` where the model's writes are not followed.
+    """
+    if not registry.is_tracked(model):
+        label = model._meta.label
+        raise PolicyError(
+            f"{label} cannot be read through the cache: its writes are not followed. "
+            f"Name it in CACHEPATTERNS['POLICIES']: {{'{label}': {{}}}}, and have "
+            "'django_cachepatterns' in INSTALLED_APPS."
+        )
+    return cast(CachedManager[M], _read_through(model))
+
+
+def reading(manager: Manager[M]) -> Manager[M]:
+    """What gives a manager's rows through the cache, where those are all rows; else itself.
+
+    Raises `PolicyError` where the model's writes are not followed.
+    """
+    queryset: Any = manager.get_queryset()
+    query = queryset.query
+    whole = (
+        not query.where
+        and asks_for_whole_rows(query)
+        and queryset._iterable_class is ModelIterable
+        and queryset._db is None
+    )
+    rows = read_through(manager.model)
+    return rows if whole else manager
+
+
+@cache
+def _read_through(model: type[Model]) -> CachedManager[Any]:
+    manager: CachedManager[Any] = CachedManager()
+    manager.model = model
+    manager.name = "read_through"
+    return manager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from .. import conf
 from ..exceptions import PolicyError, StoreUnavailable
 from ..stores import store_of
 from ..transactions import write_log
-from . import registry, touched
+from . import registry, touched, versions
 
 logger = logging.getLogger("django_cachepatterns")
 
@@ -27,13 +27,23 @@ def connect(model: type[Model]) -> None:
     Each model by itself and never all: a listener to every model would cost every project its
     fast deletes.
     """
+    for signal, receiver, uid in _receivers():
+        signal.connect(receiver, sender=model, weak=False, dispatch_uid=uid)
+
+
+def disconnect(model: type[Model]) -> None:
+    """Listen no more to the writes of a model."""
+    for signal, _, uid in _receivers():
+        signal.disconnect(sender=model, dispatch_uid=uid)
+
+
+def _receivers() -> Iterator[tuple[signals.ModelSignal, Callable[..., None], str]]:
     for signal, receiver in (
         (signals.pre_save, before_save),
         (signals.post_save, after_save),
         (signals.pre_delete, before_delete),
     ):
-        uid = f"django_cachepatterns.{receiver.__name__}"
-        signal.connect(receiver, sender=model, weak=False, dispatch_uid=uid)
+        yield signal, receiver, f"django_cachepatterns.{receiver.__name__}"
 
 
 def before_save(
@@ -46,8 +56,12 @@ def before_save(
 ) -> None:
     """Announce the write; it is marked right before its statement."""
     # Weakly: a save that fails half-way must not keep its instance.
-    keys = partial(_touched_by, weakref.ref(instance), using, update_fields, raw)
-    write_log(using).open(keys, instance)
+    reference = weakref.ref(instance)
+    keys = partial(_touched_by, reference, using, update_fields, raw)
+    late = None
+    if versions.has_indexes(sender, using):
+        late = partial(_values_of, reference, using, update_fields, raw)
+    write_log(using).open(keys, instance, late)
 
 
 def _touched_by(
@@ -60,6 +74,16 @@ def _touched_by(
     return () if instance is None else touched.by_save(instance, using, update_fields, raw)
 
 
+def _values_of(
+    reference: weakref.ref[Model],
+    using: str,
+    update_fields: Collection[str] | None,
+    raw: bool,
+) -> Iterable[bytes]:
+    instance = reference()
+    return () if instance is None else touched.values_by_save(instance, using, update_fields, raw)
+
+
 def after_save(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
     """The statement has run: in autocommit that was the commit."""
     abandon(instance, using)
@@ -67,7 +91,15 @@ def after_save(sender: type[Model], instance: Model, using: str, **kwargs: Any) 
 
 def before_delete(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
     """Queue the row: a cascade announces all its rows before its first statement."""
-    write_log(using).queue(touched.by_delete(instance, using))
+    late = None
+    if versions.has_indexes(sender, using) and instance.pk is not None:
+        late = (_values_of_deleted, (sender, using), instance.pk)
+    write_log(using).queue(touched.by_delete(instance, using), late)
+
+
+def _values_of_deleted(where: tuple[type[Model], str], pks: list[Any]) -> Iterable[bytes]:
+    model, alias = where
+    return versions.of_written(model, pks, alias)
 
 
 def abandon(instance: Model, using: str | None) -> None:
@@ -76,12 +108,6 @@ def abandon(instance: Model, using: str | None) -> None:
     window = log.window_of(instance)
     if window is not None:
         log.close(window)
-
-
-def connect_all() -> None:
-    """Listen to every model whose writes touch an entry. Called when the apps are ready."""
-    for model in list(registry.written_models()):
-        connect(model)
 
 
 def after_migrate(
@@ -93,7 +119,7 @@ def after_migrate(
     """
     if plan is not None and all(step.app_label != sender.label for step, _ in plan):
         return
-    for model in registry.cached_models():
+    for model in registry.tracked_models():
         if model._meta.app_label == sender.label:
             forget(model)
 
@@ -106,12 +132,3 @@ def forget(model: type[Model]) -> None:
         store_of(config).drop_family(label)
     except (StoreUnavailable, PolicyError) as error:
         logger.error("Could not drop the entries of %s: %s.", model._meta.label, error)
-
-
-def prepared(sender: type[Model], **kwargs: Any) -> None:
-    """A model was made after the apps were ready, such as a migration's of the same name."""
-    if sender._meta.abstract:
-        return
-    registry.add(sender)
-    if registry.targets_of(sender):
-        connect(sender)

@@ -1,4 +1,4 @@
-"""Which models are cached, and which entries a write to a model touches.
+"""Which models are cached or followed, and which entries a write to a model touches.
 
 A row of a multi-table child holds its parents' columns, so a write to a parent touches the
 child's entry, and a write to the child those of its parents. Proxies share their model's entries.
@@ -6,9 +6,9 @@ child's entry, and a write to the child those of its parents. Proxies share thei
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.db.models import Model
@@ -54,9 +54,20 @@ class Target:
         return "__".join([*(step.join_field.name for step in path), "pk"])
 
 
+class Link(NamedTuple):
+    """One end of a many-to-many table that Django has made."""
+
+    through: type[Model]
+    field: str
+    end: type[Model]
+
+
 _targets: dict[str, list[Target]] = {}
+_links: dict[str, list[Link]] = {}
 _generation = 0
 _cached: dict[str, type[Model]] = {}
+_named: dict[str, type[Model]] = {}
+_tracked: dict[str, type[Model]] = {}
 
 
 def is_cached(model: type[Model]) -> bool:
@@ -68,8 +79,23 @@ def is_cached(model: type[Model]) -> bool:
 
 
 def cached_models() -> list[type[Model]]:
-    """Every cached model, without its proxies."""
+    """Every model with a manager that reads through the cache, without its proxies."""
     return list(_cached.values())
+
+
+def is_tracked(model: type[Model]) -> bool:
+    """Whether every write of a model is followed, so that cached results may depend on it.
+
+    That is so for cached models, for those that the settings name, and for the many-to-many
+    tables that Django has made for one of these. A proxy is as its model is.
+    """
+    concrete = model._meta.concrete_model or model
+    return _tracked.get(concrete._meta.label_lower) is concrete
+
+
+def tracked_models() -> list[type[Model]]:
+    """Every model whose writes are followed, without its proxies."""
+    return list(_tracked.values())
 
 
 def targets_of(model: type[Model]) -> list[Target]:
@@ -78,33 +104,67 @@ def targets_of(model: type[Model]) -> list[Target]:
     return _targets.get(concrete._meta.label_lower, [])
 
 
+def links_to(model: type[Model]) -> list[Link]:
+    """The followed many-to-many tables whose rows go when a row of a model is deleted."""
+    concrete = model._meta.concrete_model or model
+    return _links.get(concrete._meta.label_lower, [])
+
+
 def generation() -> int:
     """Changes whenever what `targets_of` says may have changed."""
     return _generation
 
 
-def add(model: type[Model]) -> None:
-    """Take note of a model, if it is cached."""
+def add(model: type[Model]) -> bool:
+    """Take note of a model, if it is cached. `rebuild()` when all are in; says whether to."""
     meta = model._meta
     if meta.abstract or meta.swapped or model.__module__ == "__fake__" or not is_cached(model):
-        return
+        return False
     concrete = meta.concrete_model or model
     label = concrete._meta.label_lower
     if _cached.get(label) is concrete:
-        return
+        return False
     _cached[label] = concrete
-    rebuild()
+    return True
+
+
+def name(models: Iterable[type[Model]]) -> None:
+    """Say which models are followed besides the cached ones. `rebuild()` afterwards."""
+    global _named
+    concrete = [model._meta.concrete_model or model for model in models]
+    _named = {model._meta.label_lower: model for model in concrete}
 
 
 def rebuild() -> None:
-    """Work out the targets from the models that are cached."""
-    global _generation
-    _generation += 1
-    _targets.clear()
-    for model in _cached.values():
+    """Work out the targets from the models that are cached and named."""
+    global _generation, _links, _targets, _tracked
+    tracked = {**_named, **_cached}
+    links: dict[str, list[Link]] = {}
+    for link in _links_of(tracked.values()):
+        tracked[link.through._meta.label_lower] = link.through
+        links.setdefault(link.end._meta.label_lower, []).append(link)
+    targets: dict[str, list[Target]] = {}
+    for model in tracked.values():
         for written in _whose_write_touches(model):
-            targets = _targets.setdefault(written._meta.label_lower, [])
-            targets.append(Target(model, written))
+            targets.setdefault(written._meta.label_lower, []).append(Target(model, written))
+    # Each at once, for threads that write meanwhile.
+    _targets, _links, _tracked = targets, links, tracked
+    _generation += 1
+
+
+def _links_of(models: Iterable[type[Model]]) -> Iterator[Link]:
+    """Both ends of each many-to-many table of Django's own that has one end in the models."""
+    ends = {end for model in models for end in (model, *model._meta.all_parents)}
+    for through in apps.get_models(include_auto_created=True):
+        if not through._meta.auto_created:
+            continue
+        links = [
+            Link(through, field.name, field.related_model._meta.concrete_model or through)
+            for field in through._meta.concrete_fields
+            if isinstance(field.related_model, type)
+        ]
+        if any(link.end in ends for link in links):
+            yield from links
 
 
 def _whose_write_touches(model: type[Model]) -> Iterator[type[Model]]:
@@ -124,6 +184,6 @@ def _whose_write_touches(model: type[Model]) -> Iterator[type[Model]]:
 
 def written_models() -> Iterator[type[Model]]:
     """Every model, and every proxy of one, whose writes touch an entry."""
-    for model in apps.get_models():
+    for model in apps.get_models(include_auto_created=True):
         if targets_of(model):
             yield model

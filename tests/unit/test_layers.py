@@ -19,8 +19,8 @@ LAYERS = (
     {"stampede", "transactions"},
     {"read_through"},
     {"invalidation"},
-    {"orm", "tracked", "querysets", "managers", "base_manager", "models"},
-    {"apps", "checks", "testing"},
+    {"orm", "tracked", "querysets", "managers", "options", "models"},
+    {"tracking", "apps", "checks", "contrib", "testing"},
 )
 LAYER_OF = {name: at for at, names in enumerate(LAYERS) for name in names}
 MODULES = {

@@ -1,0 +1,1 @@
+"""Django's own apps, through the cache."""
