@@ -8,7 +8,7 @@ replica, which may lag behind.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import DatabaseError, connections
@@ -74,9 +74,17 @@ class _Readings:
 
 @contextmanager
 def reads_noted() -> Iterator[set[str]]:
-    """Which databases this thread reads in a block: a load that read a replica must not fill."""
+    """Which databases this thread reads in a block: a load that read a replica must not fill.
+
+    Blocks of coroutines that share a thread may overlap, in any order.
+    """
     noted = _Readings()
-    with ExitStack() as stack:
-        for connection in connections.all():
-            stack.enter_context(connection.execute_wrapper(noted))
+    every = connections.all()
+    # Not `execute_wrapper()`, which takes away the last one, whosever it is.
+    for connection in every:
+        connection.execute_wrappers.insert(0, noted)
+    try:
         yield noted.aliases
+    finally:
+        for connection in every:
+            connection.execute_wrappers.remove(noted)
