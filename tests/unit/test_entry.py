@@ -267,7 +267,7 @@ def test_a_page_is_decoded_as_its_rows_are(name: str, values: list[Any]) -> None
 
 
 @pytest.mark.parametrize("name", CODECS)
-@pytest.mark.parametrize("value", [object(), {1, 2}, [object()]])
+@pytest.mark.parametrize("value", [object(), {object()}, [object()]])
 def test_what_cannot_be_carried_is_a_codec_error(name: str, value: Any) -> None:
     with pytest.raises(CodecError):
         CODECS[name]([Column("value", kinds.ANY)]).encode([value])
