@@ -7,6 +7,16 @@ from __future__ import annotations
 
 import pytest
 
+from .history.areas import (
+    AREAS,
+    COUNTS,
+    FUNCTIONS,
+    LISTS,
+    LOOKUPS,
+    ROWS,
+    SESSIONS,
+    WRITE_THROUGH,
+)
 from .history.checker import check
 from .history.scene import Scene
 from .history.verdict import Verdict
@@ -49,24 +59,39 @@ ROUNDS = 10
 
 @pytest.mark.parametrize("kind", MIXES)
 def test_no_stale_dirty_or_disagreeing_reads(kind: str) -> None:
-    verdict = check(Workload(seconds=8, readers=MIXES[kind]), "cachepatterns", _patient())
+    workload = Workload(seconds=8, readers=MIXES[kind], areas=(ROWS, LOOKUPS))
+    verdict = check(workload, "cachepatterns", _patient())
     print(verdict.text())
     assert not verdict.faults, verdict.text()
     _assert_that_the_cache_was_used(verdict)
     _assert_that_everything_was_tried(verdict)
 
 
+def test_no_stale_or_dirty_answers() -> None:
+    areas = (LISTS, COUNTS, WRITE_THROUGH, FUNCTIONS, SESSIONS)
+    verdict = check(Workload(seconds=12, areas=areas), "cachepatterns", _patient())
+    print(verdict.text())
+    assert not verdict.faults, verdict.text()
+    for area in areas:
+        assert verdict.served(area) > 0.1, verdict.details()
+        assert verdict[f"asked: {area}"] > 200, verdict.details()
+    assert not verdict["corrupt"] + verdict["error"] + verdict["lost_mark"], verdict.details()
+    assert not verdict.untried, verdict.details()
+
+
 def test_a_cache_written_by_hand_is_caught() -> None:
     stale = dirty = 0
+    unsuspected = {*AREAS} - {LOOKUPS}
     for seed in range(ROUNDS):
         verdict = check(Workload(seconds=8, seed=seed), "control", _patient())
         print(verdict.text())
         assert verdict.hit_rate > 0.5
         stale += verdict["stale"]
         dirty += verdict["dirty"]
-        if stale >= 1000 and dirty:
+        unsuspected -= {area for area in unsuspected if _is_caught(verdict, area)}
+        if stale >= 1000 and dirty and not unsuspected:
             return
-    pytest.fail(f"{stale} stale and {dirty} dirty reads: a checker that cannot fail.")
+    pytest.fail(f"{stale} stale and {dirty} dirty reads, none of {unsuspected}: it cannot fail.")
 
 
 @pytest.mark.parametrize(
@@ -79,12 +104,16 @@ def test_a_cache_written_by_hand_is_caught() -> None:
 )
 def test_each_safeguard_is_missed(sabotage: str, readers: tuple[str, ...]) -> None:
     for seed in range(ROUNDS):
-        workload = Workload(seconds=4, readers=readers, seed=seed)
+        workload = Workload(seconds=4, readers=readers, areas=(ROWS, LOOKUPS), seed=seed)
         verdict = check(workload, sabotage, _patient())
         print(verdict.text())
         if verdict["stale"] + verdict["dirty"]:
             return
     pytest.fail("Nothing was found: a checker that cannot fail.")
+
+
+def _is_caught(verdict: Verdict, area: str) -> bool:
+    return verdict[f"stale in {area}"] + verdict[f"dirty in {area}"] > 0
 
 
 def _patient() -> Scene:

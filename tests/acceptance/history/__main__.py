@@ -13,6 +13,7 @@ import django
 
 from example_project.servers import running_servers
 
+from .areas import AREAS
 from .scene import Scene
 from .subject import SUBJECTS
 from .workload import KINDS, Workload
@@ -25,6 +26,8 @@ def main() -> int:
         readers=tuple(options.reader or KINDS),
         writers=options.writers,
         gap=options.gap,
+        areas=_chosen(options.areas),
+        threads=options.threads,
         seed=options.seed,
     )
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
@@ -61,6 +64,13 @@ def _scratch() -> Iterator[None]:
         connection.creation.destroy_test_db(before, verbosity=0)
 
 
+def _chosen(names: str) -> tuple[str, ...]:
+    chosen = tuple(names.split(","))
+    if unknown := set(chosen) - set(AREAS):
+        sys.exit(f"No such area: {', '.join(unknown)}. There are {', '.join(AREAS)}.")
+    return chosen
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.acceptance.history",
@@ -78,6 +88,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--gap", type=float, default=Workload.gap, help="mean seconds between two writes of one"
     )
+    parser.add_argument(
+        "--areas",
+        default=",".join(AREAS),
+        metavar="AREA,...",
+        help=f"what is put to the test, of {', '.join(AREAS)} (default: all)",
+    )
+    parser.add_argument("--threads", type=int, default=Workload.threads, help="in each reader")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--details", action="store_true", help="print every count")
     return parser

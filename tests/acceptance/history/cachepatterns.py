@@ -10,16 +10,18 @@ from django_cachepatterns import hooks, metrics
 from tests.testapp.models import Item, Label
 
 from .ground import KEPT, ROWS
-from .subject import ReadRow, ReadRows, ReadSlug
+from .hand import Hand
+from .subject import ReadRow, ReadRows, ReadSlug, Styles
+from .worlds import worlds
 
 
 class CachePatterns:
-    """Items, and the labels that refer to them."""
+    """Items, the labels that refer to them, and the worlds of the other areas."""
 
     model = Item
     by_signals_only = False
 
-    def __init__(self) -> None:
+    def __init__(self, areas: tuple[str, ...]) -> None:
         self.ways = (
             ReadRow("get(pk=)", self.read, ROWS),
             ReadRow("first()", self._first, ROWS),
@@ -30,12 +32,20 @@ class CachePatterns:
             ReadSlug("get(slug=)", self._by_slug),
             ReadSlug("filter(slug=).first()", self._first_by_slug),
         )
+        self._worlds = list(worlds(areas))
+        self.asks = tuple(ask for world in self._worlds for ask in world.asks)
 
     def read(self, pk: int) -> Any:
         try:
             return Item.objects.get(pk=pk)
         except Item.DoesNotExist:
             return None
+
+    def styles(self, hand: Hand) -> Styles:
+        found: Styles = {}
+        for world in self._worlds:
+            found |= world.styles(hand)
+        return found
 
     @contextmanager
     def pausing(self, pause: Callable[[], None]) -> Iterator[None]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from . import crew, leftovers
+from .areas import are_about_items
 from .crew import Job
+from .examiner import Examiner
 from .ground import ROWS, SLUGS, laid
 from .judge import Judge
 from .scene import Scene
@@ -28,22 +30,35 @@ def check(workload: Workload, name: str, scene: Scene) -> Verdict:
         Job(READ, (workload, name, kind, number)) for number, kind in enumerate(workload.readers)
     ]
     jobs += [Job(WRITE, (workload, name, number)) for number in range(workload.writers)]
-    with laid():
+    with laid(workload.areas):
         tallies = crew.run(scene, jobs, workload.seconds + PATIENCE)
         if name != "control":
-            tallies += [_leftovers(), _last_look(subject("cachepatterns"))]
+            last = subject("cachepatterns", workload.areas)
+            tallies += [_leftovers(), _last_look(last, workload)]
     return Verdict(workload, name, Tally.sum(tallies))
 
 
 def _leftovers() -> Tally:
-    from tests.testapp.models import Item, Label
+    from tests.testapp.models import Category, Item, Label, Piece, WrittenPiece
 
-    return leftovers.compare(Item, Label)
+    return leftovers.compare(Item, Label, Category, Piece, WrittenPiece)
 
 
-def _last_look(last: Subject) -> Tally:
-    """Every row and slug once more, through the cache."""
+def _last_look(last: Subject, workload: Workload) -> Tally:
+    """Everything once more, through the cache."""
     tally, witness = Tally(), Witness()
+    if are_about_items(workload.areas):
+        _look_at_items(last, witness, tally)
+    examiner, floor = Examiner(witness.chronicle, tally), witness.chronicle.floor()
+    for ask in last.asks:
+        for argument in ask.arguments:
+            how = f"last look: {ask.name}"
+            examiner.examine(how, ask, argument, floor, ask.read(argument))
+    witness.connection.close()
+    return tally
+
+
+def _look_at_items(last: Subject, witness: Witness, tally: Tally) -> None:
     judge = Judge(witness, tally)
     rows, slugs = witness.rows(ROWS), witness.slugs(SLUGS)
     for pk, noted in rows.items():
@@ -51,5 +66,3 @@ def _last_look(last: Subject) -> Tally:
     by_slug = next(way.read for way in last.ways if way.name == "get(slug=)")
     for slug, noted in slugs.items():
         judge.slug("last look", slug, noted, by_slug(slug))
-    witness.connection.close()
-    return tally

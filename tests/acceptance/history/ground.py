@@ -16,6 +16,11 @@ from django.conf import settings
 from django.db import connection
 from django_redis import get_redis_connection
 
+from .chronicle import kept
+from .notices import ground as notices
+from .pieces import ground as pieces
+from .sessions import ground as sessions
+
 STEADY = (1, 2, 3)
 SWAPPING = (4, 5)
 """Two rows that swap their slugs."""
@@ -36,8 +41,23 @@ def slug_of(pk: int) -> str:
 
 
 @contextmanager
-def laid() -> Iterator[None]:
+def laid(areas: tuple[str, ...]) -> Iterator[None]:
     """The rows, for the length of a block, at whose end the tables and the cache are empty."""
+    try:
+        _lay_items()
+        for each in (pieces, notices, sessions):
+            each.lay()
+        with kept([*pieces.scopes(areas), *notices.scopes(areas), *sessions.scopes(areas)]):
+            yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE IF EXISTS history_absence, history_notice")
+            tables = ", ".join((*pieces.TABLES, "django_session", "testapp_item"))
+            cursor.execute(f"TRUNCATE {tables} CASCADE")
+        _empty_cache()
+
+
+def _lay_items() -> None:
     from tests.testapp.models import Item, Label
 
     with connection.cursor() as cursor:
@@ -51,13 +71,6 @@ def laid() -> Iterator[None]:
         [Item(pk=pk, name=f"Row {pk}", slug=slug_of(pk), place=1, stock=1) for pk in ROWS]
     )
     Label.objects.bulk_create([Label(pk=pk, item_id=pk, text=f"Label {pk}") for pk in KEPT])
-    try:
-        yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("DROP TABLE history_absence")
-            cursor.execute("TRUNCATE testapp_item CASCADE")
-        _empty_cache()
 
 
 def _empty_cache() -> None:

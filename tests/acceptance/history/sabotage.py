@@ -17,24 +17,24 @@ class WithoutMarks(CachePatterns):
     The end of the write finds no mark, and deletes.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, areas: tuple[str, ...]) -> None:
+        super().__init__(areas)
         RedisStore.begin_write = _drop  # type: ignore[method-assign]
 
 
 class WithoutTokens(CachePatterns):
     """A fill is stored whatever has become of its lease, as long as no write is under way."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, areas: tuple[str, ...]) -> None:
+        super().__init__(areas)
         RedisStore.fill = _fill_unmarked  # type: ignore[method-assign]
 
 
 class PublishesSnapshots(CachePatterns):
     """Rows are published whatever transaction they were read in."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, areas: tuple[str, ...]) -> None:
+        super().__init__(areas)
         rows.load_rows = lookups.load_rows = _load_and_publish  # type: ignore[attr-defined]
 
 

@@ -73,13 +73,11 @@ def bulk_create(row: Any) -> None:
 
 
 def get_or_create(row: Any) -> None:
-    values = {name: getattr(row, name) for name in ("name", "slug", "place", "stock")}
-    type(row).objects.get_or_create(pk=row.pk, defaults=values)
+    type(row).objects.get_or_create(pk=row.pk, defaults=_values(row))
 
 
 def create_by_update_or_create(row: Any) -> None:
-    values = {name: getattr(row, name) for name in ("name", "slug", "place", "stock")}
-    type(row).objects.update_or_create(pk=row.pk, defaults=values)
+    type(row).objects.update_or_create(pk=row.pk, defaults=_values(row))
 
 
 def delete(row: Any) -> None:
@@ -117,3 +115,8 @@ DELETIONS: tuple[Callable[[Any], None], ...] = (delete, delete_by_query)
 def _set(row: Any, changes: Changes) -> None:
     for name, value in changes.items():
         setattr(row, name, value)
+
+
+def _values(row: Any) -> Changes:
+    names = (field.attname for field in row._meta.concrete_fields if not field.primary_key)
+    return {name: getattr(row, name) for name in names}

@@ -6,6 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
+from .areas import LOOKUPS, ROWS
+from .ask import Ask
+from .hand import Hand
+
+Styles = dict[str, Callable[[], None]]
+"""Ways to write, by their names."""
+
 SUBJECTS = {
     "cachepatterns": "tests.acceptance.history.cachepatterns:CachePatterns",
     "control": "tests.acceptance.history.control:Control",
@@ -38,16 +45,24 @@ class ReadSlug(NamedTuple):
     read: Callable[[str], Any]
 
 
+Way = ReadRow | ReadRows | ReadSlug | Ask
+
+
 class Subject(Protocol):
     """One cache in front of the rows."""
 
     model: Any
     ways: Sequence[ReadRow | ReadRows | ReadSlug]
+    asks: Sequence[Ask]
+    """What is asked of it besides."""
     by_signals_only: bool
     """Whether it learns of writes by signals alone, and can do nothing about the others."""
 
     def read(self, pk: int) -> Any:
         """The plainest way to read one row."""
+
+    def styles(self, hand: Hand) -> Styles:
+        """How that which `asks` are about is written."""
 
     def pausing(self, pause: Callable[[], None]) -> AbstractContextManager[None]:
         """Call `pause` wherever another process could come in between, for a block's length.
@@ -59,9 +74,16 @@ class Subject(Protocol):
         """Counts since the process began; `hit` and `load` are among them."""
 
 
-def subject(name: str) -> Subject:
-    """A subject by its name. Django must have been set up."""
+def subject(name: str, areas: tuple[str, ...]) -> Subject:
+    """A subject by its name, for some areas. Django must have been set up."""
     from django.utils.module_loading import import_string
 
-    made: Subject = import_string(SUBJECTS[name].replace(":", "."))()
+    made: Subject = import_string(SUBJECTS[name].replace(":", "."))(areas)
     return made
+
+
+def area_of(way: Way) -> str:
+    """The area that a way to read belongs to."""
+    if isinstance(way, Ask):
+        return way.area
+    return LOOKUPS if isinstance(way, ReadSlug) else ROWS

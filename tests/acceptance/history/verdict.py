@@ -39,11 +39,12 @@ class Verdict:
         work = self.workload
         lines = [
             f"{self.subject}, {work.seconds:g} s, {work.writers} writers, "
-            f"readers: {', '.join(work.readers)}",
-            f"  {self['reads']:,} reads of {self['judged']:,} rows, hit rate {self.hit_rate:.0%}; "
+            f"readers: {', '.join(work.readers)}, of {work.threads} threads each",
+            f"  {self['reads']:,} reads, {self['judged']:,} judged, hit rate {self.hit_rate:.0%}; "
             f"{self['committed']:,} writes committed, {self['rolled back']:,} rolled back",
             f"  {self['fill']:,} fills, {self['refused_fill']:,} refused; "
             f"{self['entries']:,} entries compared at the end",
+            *self._areas(),
             "  found: " + ", ".join(f"{self[name]:,} {name}" for name in FAULTS),
         ]
         lines += [
@@ -52,6 +53,26 @@ class Verdict:
             for words in examples
         ]
         return "\n".join(lines)
+
+    @property
+    def untried(self) -> list[str]:
+        """Ways to write that no writer came to."""
+        counts = self.tally.counts
+        return [name for name in counts if name.startswith("style: ") and not counts[name]]
+
+    def served(self, area: str) -> float:
+        """The share of an area's reads that the cache alone has answered."""
+        return self[f"served: {area}"] / max(1, self[f"asked: {area}"])
+
+    def _areas(self) -> list[str]:
+        lines = []
+        for area in self.workload.areas:
+            faults = (f", {self[f'{name} in {area}']:,} {name}" for name in ("stale", "dirty"))
+            lines.append(
+                f"    {area}: {self[f'asked: {area}']:,} reads, "
+                f"{self.served(area):.0%} from the cache alone" + "".join(faults)
+            )
+        return lines
 
     def details(self) -> str:
         """Every count."""

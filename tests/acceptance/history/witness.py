@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from .chronicle import Chronicle
+
 
 class Noted(NamedTuple):
     """The committed state of a row, or of a slug."""
@@ -23,6 +25,7 @@ class Witness:
 
     def __init__(self) -> None:
         self.connection = connection.copy()
+        self.chronicle = Chronicle(self.connection)
 
     def rows(self, pks: Sequence[int]) -> dict[int, Noted]:
         """The rows as they are committed now."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .areas import AREAS
+
 AUTOCOMMIT = "autocommit"
 ATOMIC = "atomic"
 REPEATABLE_READ = "repeatable read"
@@ -17,6 +19,10 @@ class Workload:
     seconds: float = 10.0
     readers: tuple[str, ...] = KINDS
     """The kind of each reader process."""
+    areas: tuple[str, ...] = AREAS
+    """What is read and written."""
+    threads: int = 2
+    """How many read in each reader process."""
     writers: int = 2
     gap: float = 0.004
     """The mean time between two writes of one writer. Without one there would be few hits."""

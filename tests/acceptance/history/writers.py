@@ -8,27 +8,22 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 
+from .areas import are_about_items
 from .ground import ERASABLE, KEPT, ROWS, STEADY, SWAPPING, WANDERERS_SLUGS, WANDERING, slug_of
+from .hand import POISON, Hand, Regret
+from .sessions.styles import REFUSED
 from .statements import CHANGES, CREATIONS, DELETIONS, Changes
 from .subject import subject
 from .tally import Tally
 from .workload import Workload
-
-POISON = -1_000_000
-"""Stock that is never committed."""
-_SEVERAL = 7_205_759_403
-
-
-class Regret(Exception):
-    """Rolls a block back."""
 
 
 def write(workload: Workload, name: str, number: int) -> Tally:
@@ -42,13 +37,33 @@ class Writer:
     def __init__(self, workload: Workload, name: str, number: int) -> None:
         self._workload = workload
         self._rng = random.Random(f"{workload.seed}/writer {number}")
-        self._subject = subject(name)
+        self._subject = subject(name, workload.areas)
         self._model = self._subject.model
         self._signals = self._subject.by_signals_only
         self._tally = Tally()
+        self._hand = Hand(workload, self._rng, self._tally)
         self._style = ""
         self._next: list[str] = []
-        self._styles: dict[str, Callable[[], None]] = {
+        self._styles = self._subject.styles(self._hand)
+        if are_about_items(workload.areas):
+            self._styles |= self._item_styles()
+
+    def run(self) -> Tally:
+        for name in self._styles:
+            self._tally.count(f"style: {name}", 0)
+        ends = time.monotonic() + self._workload.seconds
+        with self._subject.pausing(self._hand.pause):
+            while time.monotonic() < ends:
+                time.sleep(self._rng.expovariate(1 / self._workload.gap))
+                self._write()
+        for outcome, number in self._subject.outcomes().items():
+            self._tally.count(f"writers' {outcome}", number)
+        connection.close()
+        self._hand.close()
+        return self._tally
+
+    def _item_styles(self) -> dict[str, Callable[[], None]]:
+        styles: dict[str, Callable[[], None]] = {
             "one row": self._one,
             "autocommit": self._in_autocommit,
             "several rows": self._several,
@@ -64,26 +79,17 @@ class Writer:
             "slugs swapped": self._swap,
         }
         if not self._signals:
-            self._styles["several rows by one UPDATE"] = self._update_several
-
-    def run(self) -> Tally:
-        ends = time.monotonic() + self._workload.seconds
-        with self._subject.pausing(self._pause):
-            while time.monotonic() < ends:
-                time.sleep(self._rng.expovariate(1 / self._workload.gap))
-                self._write()
-        for outcome, number in self._subject.outcomes().items():
-            self._tally.count(f"writers' {outcome}", number)
-        connection.close()
-        return self._tally
+            styles["several rows by one UPDATE"] = self._update_several
+        return styles
 
     def _write(self) -> None:
         if not self._next:
             self._next = self._rng.sample(list(self._styles), len(self._styles))
         self._style = self._next.pop()
+        self._tally.count(f"style: {self._style}")
         try:
             self._styles[self._style]()
-        except (Regret, DatabaseError, self._model.DoesNotExist) as error:
+        except (Regret, DatabaseError, ObjectDoesNotExist, *REFUSED) as error:
             self._tally.count("rolled back")
             self._tally.count(f"{self._style}: {type(error).__name__}")
         else:
@@ -97,7 +103,7 @@ class Writer:
             row = self._locked(self._rng.choice(ROWS))
             self._promise(row)
             self._raise(row)
-            self._pause()
+            self._hand.pause()
 
     def _in_autocommit(self) -> None:
         pk = self._rng.choice(ROWS)
@@ -109,38 +115,38 @@ class Writer:
 
     def _update_several(self) -> None:
         pks = self._rng.sample(ROWS, 3)
-        with self._alone(for_transaction=False):
+        with self._hand.alone(for_transaction=False):
             self._model.objects.filter(pk__in=pks).update(stock=F("stock") + 1)
 
     def _several(self) -> None:
-        with transaction.atomic(), self._alone():
+        with transaction.atomic(), self._hand.alone():
             for pk in sorted(self._rng.sample(KEPT, 3)):
                 row = self._locked(pk)
                 self._raise(row)
                 self._promise(row)
-            self._pause()
+            self._hand.pause()
 
     def _savepoint(self) -> None:
         with transaction.atomic():
             row = self._locked(self._rng.choice(ROWS))
             if self._rng.random() < 0.5:
                 self._raise(row)
-            with self._regretted():
+            with self._hand.regretted():
                 self._poison(self._copy(row))
             self._own(row)
             if self._rng.random() < 0.5:
-                self._pause()
+                self._hand.pause()
                 self._raise(row)
             self._promise(row)
 
     def _other_savepoint(self) -> None:
         first, second = sorted(self._rng.sample(KEPT, 2))
-        with transaction.atomic(), self._alone():
+        with transaction.atomic(), self._hand.alone():
             row, other = self._locked(first), self._locked(second)
             self._raise(row)
-            with self._regretted():
+            with self._hand.regretted():
                 self._poison(other)
-            self._pause()
+            self._hand.pause()
             self._own(row)
             self._promise(row)
 
@@ -151,7 +157,7 @@ class Writer:
                 self._raise(row)
                 with transaction.atomic(savepoint=False):
                     self._raise(row)
-            self._pause()
+            self._hand.pause()
             self._own(row)
             self._promise(row)
 
@@ -167,7 +173,7 @@ class Writer:
             row.shelf_id = 999_999_999  # Foreign keys are checked when the transaction commits.
             row.stock = POISON
             row.save()
-            self._pause()
+            self._hand.pause()
 
     def _fail_in_statement(self) -> None:
         pk, other = sorted(self._rng.sample(STEADY, 2))  # Others lock in this order, too.
@@ -177,13 +183,13 @@ class Writer:
         pk = self._rng.choice(ERASABLE)
         with transaction.atomic():
             self._turn(pk)
-            self._pause()
+            self._hand.pause()
 
     def _delete_or_make_and_regret(self) -> None:
         pk = self._rng.choice(ERASABLE)
         with transaction.atomic():
             self._turn(pk, poisoned=True)
-            self._pause()
+            self._hand.pause()
             raise Regret
 
     def _wander(self) -> None:
@@ -196,15 +202,15 @@ class Writer:
             self._change(row, slug=taken, place=gone_at[taken] + 1, stock=row.stock + 1)
             self._slug_is_gone(left, generation + 1)
             self._promise(row)
-            self._pause()
+            self._hand.pause()
 
     def _swap(self) -> None:
-        with transaction.atomic(), self._alone():
+        with transaction.atomic(), self._hand.alone():
             a, b = (self._locked(pk) for pk in SWAPPING)
             (slug_a, place_a), (slug_b, place_b) = (a.slug, a.place), (b.slug, b.place)
             self._change(a, slug=f"poison-{a.pk}", stock=a.stock + 1)
             self._change(b, slug=slug_a, place=place_a + 1, stock=b.stock + 1)
-            self._pause()
+            self._hand.pause()
             self._change(a, slug=slug_b, place=place_b + 1, stock=a.stock + 1)
             self._promise(a)
             self._promise(b)
@@ -221,7 +227,7 @@ class Writer:
     def _poison(self, row: Any) -> None:
         self._change(row, stock=POISON - self._rng.randint(0, 999))
         self._own(row)
-        self._pause()
+        self._hand.pause()
 
     def _change(self, row: Any, **changes: Any) -> None:
         how = self._rng.choice(CHANGES[self._signals])
@@ -270,39 +276,12 @@ class Writer:
         elif seen.stock < stock:
             self._tally.fault("stale", f"on_commit: {seen.stock} of row {pk}, not {stock}")
 
-    @contextmanager
-    def _regretted(self) -> Iterator[None]:
-        try:
-            with transaction.atomic():
-                yield
-                raise Regret
-        except Regret:
-            self._tally.count("savepoints rolled back")
-
-    @contextmanager
-    def _alone(self, *, for_transaction: bool = True) -> Iterator[None]:
-        """The right to lock several rows, until the transaction or the block ends."""
-        with connection.cursor() as cursor:
-            if for_transaction:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_SEVERAL])
-                yield
-            else:
-                cursor.execute("SELECT pg_advisory_lock(%s)", [_SEVERAL])
-                try:
-                    yield
-                finally:
-                    cursor.execute("SELECT pg_advisory_unlock(%s)", [_SEVERAL])
-
     def _copy(self, row: Any) -> Any:
         values: Changes = {name: getattr(row, name) for name in ("name", "slug", "place", "stock")}
         copy = self._model(pk=row.pk, shelf_id=row.shelf_id, **values)
         copy._state.adding = False
         copy._state.db = row._state.db
         return copy
-
-    def _pause(self) -> None:
-        if self._rng.random() < 0.7:
-            time.sleep(self._rng.uniform(0, self._workload.write_pause))
 
     # The table of those that are not there
 

@@ -1,0 +1,1 @@
+"""Notices, which no model knows: what functions and values are made of."""

@@ -1,0 +1,1 @@
+"""Pieces in categories: lists of them, counts and sums; read-through and write-through."""
