@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models
 
-from .invalidation import events
+from .invalidation import events, versions
 from .managers import CachedManager
 from .policy import CachePolicy
 from .querysets import CachedQuerySet
@@ -35,6 +35,13 @@ class CachedModel(models.Model):
             raise
 
     save_base.alters_data = True  # type: ignore[attr-defined]
+
+    def _save_table(self, *args: Any, **kwargs: Any) -> bool:
+        # Not around `save_base()`: receivers of `post_save` must find the row committed.
+        using = kwargs.get("using") or (args[4] if len(args) > 4 else DEFAULT_DB_ALIAS)
+        with versions.locking(type(self), using):
+            saved: bool = super()._save_table(*args, **kwargs)  # type: ignore[misc]
+        return saved
 
     def refresh_from_db(
         self,

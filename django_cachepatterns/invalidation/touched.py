@@ -9,7 +9,7 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Model
 
 from .. import conf, fields, keys
-from . import registry
+from . import registry, versions
 from .registry import Target, targets_of
 
 
@@ -38,6 +38,7 @@ def by_save(
     every remembered absence.
     """
     values = instance.__dict__.__getitem__
+    yield from versions.of_tables(type(instance), alias)
     for touched in _touched(type(instance), alias):
         pk = _pk_value(instance, touched.target)
         if raw or pk is None:
@@ -50,8 +51,33 @@ def by_save(
                 yield _lookup_key(touched, lookup, values)
 
 
+def values_by_save(
+    instance: Model, alias: str, update_fields: Collection[str] | None = None, raw: bool = False
+) -> Iterator[bytes]:
+    """The tags of index values that saving an instance touches: those it has had, and will have.
+
+    Asked right before the statement. Where its row cannot be locked, that is every value's.
+    """
+    model = type(instance)
+    if raw:
+        yield from versions.of_any_value(model, alias)
+        return
+    pk = _prepared_pk(instance)
+    if pk is not None:
+        yield from versions.of_written(model, [pk], alias)
+    values = instance.__dict__
+    changed = set(values) if update_fields is None else _attnames(model, update_fields)
+    columns = versions.index_columns(model, alias) & changed
+    if columns:
+        known = {name: value for name, value in values.items() if name in columns}
+        yield from versions.of_known_values(model, known, alias)
+    if pk is None and versions.index_columns(model, alias) - changed:
+        yield from versions.of_any_value(model, alias)  # The database's own defaults.
+
+
 def by_delete(instance: Model, alias: str) -> Iterator[bytes]:
     """What deleting an instance touches."""
+    yield from versions.of_tables(type(instance), alias)
     for touched in _touched(type(instance), alias):
         pk = _pk_value(instance, touched.target)
         if pk is not None:
@@ -60,6 +86,7 @@ def by_delete(instance: Model, alias: str) -> Iterator[bytes]:
 
 def by_keys(model: type[Model], pks: Iterable[Any], alias: str) -> Iterator[bytes]:
     """What changing rows of known primary keys touches."""
+    yield from versions.of_tables(model, alias)
     found = [fields.prepared(model, pk) for pk in pks]
     for touched in _touched(model, alias):
         yield from _rows(touched, found, alias)
@@ -82,6 +109,7 @@ def by_lookup_values(
 
 def by_insert(model: type[Model], alias: str) -> Iterator[bytes]:
     """What inserting rows of a model touches: every remembered absence."""
+    yield from versions.of_tables(model, alias)
     for touched in _touched(model, alias):
         yield keys.absences(touched.family)
 
@@ -96,6 +124,10 @@ def lookup_columns(model: type[Model], alias: str) -> set[str]:
     }
 
 
+def _attnames(model: type[Model], names: Collection[str]) -> set[str]:
+    return {fields.attname(model, name) for name in names}
+
+
 def _touched(model: type[Model], alias: str) -> list[_Touched]:
     config = conf.config()
     space = config.key_space()
@@ -106,7 +138,7 @@ def _touched(model: type[Model], alias: str) -> list[_Touched]:
             _Touched(target, space.family(target.label, alias), tuple(_lookups_of(target.model)))
             for target in targets_of(model)
             if fields.is_cacheable(target.model)
-            and conf.policy_of(target.model).invalidation != "ttl"
+            and conf.policy_of(target.model).invalidation in ("event", "hybrid")
         ],
     )
     return made
@@ -137,10 +169,18 @@ def _pk_value(instance: Model, target: Target) -> Any:
     else:
         # A child is written; this is its parent's key.
         value = instance.__dict__.get(fields.primary_key(target.model).attname)
+    return _prepared(target.model, value)
+
+
+def _prepared_pk(instance: Model) -> Any:
+    return _prepared(type(instance), instance.pk)
+
+
+def _prepared(model: type[Model], value: Any) -> Any:
     if value is None or hasattr(value, "resolve_expression"):
         return None
     try:
-        return fields.prepared(target.model, value)
+        return fields.prepared(model, value)
     except (TypeError, ValueError, ValidationError):
         return None  # The statement will say what is wrong with it.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -11,7 +12,7 @@ from django.db.models import Model, Q, QuerySet
 from django.db.models.sql import UpdateQuery
 
 from .. import fields
-from ..invalidation import touched
+from ..invalidation import touched, versions
 from ..invalidation.registry import targets_of
 from ..transactions import WriteLog, write_log, writing
 from ..transactions.callbacks import undo_with_testcase
@@ -53,12 +54,20 @@ def bulk_create(
         return plain(objs, *args, **kwargs)
     queryset._for_write = True  # type: ignore[attr-defined]
     alias = queryset.db
-    inserted = lambda: touched.by_insert(model, alias)  # noqa: E731
+
+    def inserted() -> Iterator[bytes]:
+        yield from touched.by_insert(model, alias)
+        if versions.has_indexes(model, alias):
+            values = [obj.__dict__.__getitem__ for obj in objs]
+            yield from versions.of_values(model, values, alias)
+
     if not kwargs.get("update_conflicts") and (len(args) < 3 or not args[2]):
         with writing(alias, inserted):
             created = plain(objs, *args, **kwargs)
         pks = [obj.pk for obj in created if obj.pk is not None]
-        undo_with_testcase(connections[alias], lambda: touched.by_keys(model, pks, alias))
+        undo_with_testcase(
+            connections[alias], lambda: chain(touched.by_keys(model, pks, alias), inserted())
+        )
         return created
     with transaction.atomic(using=alias, savepoint=False), writing(alias, inserted) as log:
         keyed = [obj for obj in objs if obj.pk is not None]
@@ -67,7 +76,7 @@ def bulk_create(
         # A key that was given is that of the row which was not inserted, not of the updated one.
         asked = keyed + [obj for obj in created if obj.pk is None]
         pks += _pks_by_unique_values(model, asked, alias)
-        log.begin(touched.by_keys(model, pks, alias))
+        log.begin(chain(touched.by_keys(model, pks, alias), versions.of_any_value(model, alias)))
         return created
 
 
@@ -77,7 +86,9 @@ def raw_delete(queryset: QuerySet[Any], plain: Callable[..., int], using: str) -
         return plain(using)
     with transaction.atomic(using=using, savepoint=False):
         pks = _lock(queryset, using)
-        write_log(using).begin(touched.by_keys(queryset.model, pks, using))
+        log = write_log(using)
+        log.begin(touched.by_keys(queryset.model, pks, using))
+        log.begin(versions.of_written(queryset.model, pks, using))
         return plain(using)
 
 
@@ -93,7 +104,13 @@ def _prepared_update(queryset: QuerySet[Any], values: dict[str, Any], alias: str
     pk = fields.primary_key(queryset.model)
     if query.related_updates or any(field is pk for field, _, _ in query.values):
         return None
+    if {field.attname for field, _, _ in query.values} & _index_columns(queryset.model, alias):
+        return None  # The values that rows have had must be known, too.
     return query
+
+
+def _index_columns(model: type[Model], alias: str) -> set[str]:
+    return versions.index_columns(model, alias)
 
 
 def _update_returning(queryset: QuerySet[Any], query: Any, alias: str, log: WriteLog) -> int:
@@ -103,9 +120,15 @@ def _update_returning(queryset: QuerySet[Any], query: Any, alias: str, log: Writ
     changed = {field.attname for field, _, _ in query.values}
     columns = [fields.primary_key(model)]
     wanted = touched.lookup_columns(model, alias)
-    if changed & wanted:
-        # Those of the table that is updated; the lookups of other tables' are all forgotten.
-        columns += [field for field in meta.local_concrete_fields if field.attname in wanted]
+    if not changed & wanted:
+        wanted = set()
+    indexes = _index_columns(model, alias)
+    # Those of the table that is updated; the lookups of other tables' are all forgotten.
+    columns += [
+        field
+        for field in meta.local_concrete_fields
+        if field.attname in wanted | indexes and not field.primary_key
+    ]
     compiler = query.get_compiler(alias)
     try:
         sql, params = compiler.as_sql()
@@ -126,7 +149,9 @@ def _update_returning(queryset: QuerySet[Any], query: Any, alias: str, log: Writ
         names = [field.attname for field in columns]
         for row in rows:
             values = dict(zip(names, row, strict=True)).__getitem__
-            keys += touched.by_lookup_values(model, values, alias, changed)
+            if wanted:
+                keys += touched.by_lookup_values(model, values, alias, changed)
+            keys += versions.of_values(model, [values], alias) if indexes else ()
     log.begin(keys)
     return len(rows)
 
@@ -138,11 +163,14 @@ def _update_locked(
     model = queryset.model
     pks = _lock(queryset, alias)
     log.begin(touched.by_keys(model, pks, alias))
+    log.begin(versions.of_written(model, pks, alias))
     changed = {fields.attname(model, name) for name in values}
     if changed & {*touched.lookup_columns(model, alias), fields.primary_key(model).attname}:
         log.begin(touched.by_insert(model, alias))
     restricted = queryset._chain().filter(pk__in=pks)  # type: ignore[attr-defined]
     count = QuerySet.update(restricted, **values)
+    if changed & _index_columns(model, alias):
+        log.begin(versions.of_rows(model, versions.look(model, pks, alias), alias))
     queryset._result_cache = None
     return count
 

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,6 +34,9 @@ class _OpenWrites(threading.local):
 
 open_writes = _OpenWrites()
 
+Late = tuple[Callable[[Any, list[Any]], Iterable[bytes]], Any, Any]
+_Queued = tuple[Level | None, list[bytes], Late | None]
+
 
 class WriteLog:
     """What one database connection is writing.
@@ -47,7 +50,7 @@ class WriteLog:
         self._marked: dict[bytes, Level] = {}
         self._levels: list[Level] = []
         self._windows: list[Window] = []
-        self._queue: list[tuple[Level | None, list[bytes]]] = []
+        self._queue: list[_Queued] = []
         self._unsettled = False
         self.pid = os.getpid()
         # At the front: `connection.execute_wrapper()` takes the last one off when its block ends.
@@ -57,14 +60,19 @@ class WriteLog:
         """Whether this connection has a write under way to an entry."""
         return key in self._marked
 
-    def open(self, keys: Keys, owner: Any = None) -> Window:
+    def open(self, keys: Keys, owner: Any = None, late: Keys | None = None) -> Window:
         """Announce a write. `close()` the window when it is done.
+
+        Args:
+            keys: gives what it touches.
+            owner: the instance that is written.
+            late: gives what else it touches, asked in the transaction of the statement.
 
         What it touches as it stands is sent to the store at once, while Django makes the
         statement; `flush()` looks again, and waits.
         """
         self._close_abandoned()
-        window = Window(keys, owner)
+        window = Window(keys, owner, late)
         self._windows.append(window)
         fresh: dict[Level, list[bytes]] = {}
         self._add(keys(), window, fresh)
@@ -84,26 +92,35 @@ class WriteLog:
         if window.level is not None:
             self._end_known([window.level])
 
-    def queue(self, keys: Iterable[bytes]) -> None:
+    def queue(self, keys: Iterable[bytes], late: Late | None = None) -> None:
         """Have keys marked before the next writing statement of this transaction.
 
         For many small announcements (a cascade's rows): they become one round trip.
+
+        Args:
+            keys: what the write touches.
+            late: a function, its first argument and one item, which is called with that argument
+                and all such items right before the statement, for what else the write touches.
         """
         connection = self._connection()
         transactional = connection is not None and state.in_transaction(connection)
         # Of the savepoint that queues them: the statement that has them marked may be one of an
         # inner savepoint, a receiver's, whose rollback must not end them.
-        self._queue.append((self._level(None) if transactional else None, list(keys)))
+        self._queue.append((self._level(None) if transactional else None, list(keys), late))
 
     def flush(self) -> None:
         """Mark what was announced and queued."""
         fresh: dict[Level, list[bytes]] = {}
         self._close_abandoned()
         queued, self._queue = self._queue, []
-        for level, keys in queued:
+        for level, keys, _ in queued:
             self._add(keys, None, fresh, level)
+        for (level, function, argument), items in _batches(queued).items():
+            self._add(function(argument, items), None, fresh, level)
         for window in list(self._windows):
             self._add(window.keys(), window, fresh)
+            if window.late is not None:
+                self._add(window.late(), window, fresh)
         self._begin(fresh)
         if self._unsettled:
             self._unsettled = False
@@ -272,6 +289,16 @@ class WriteLog:
                 window.level = None
         if before and not self._marked:
             open_writes.count -= 1
+
+
+def _batches(queued: Sequence[_Queued]) -> dict[tuple[Level | None, Any, Any], list[Any]]:
+    """The items of late functions, put together so that each is called once."""
+    batches: dict[tuple[Level | None, Any, Any], list[Any]] = {}
+    for level, _, late in queued:
+        if late is not None:
+            function, argument, item = late
+            batches.setdefault((level, function, argument), []).append(item)
+    return batches
 
 
 class _End:

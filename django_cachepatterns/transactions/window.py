@@ -31,13 +31,15 @@ class Window:
     """A write that was announced: its keys are marked right before the statement.
 
     `keys` is called then, and not when the write is announced, so that what a field or a later
-    signal receiver puts into the instance is in.
+    signal receiver puts into the instance is in. `late` is called only then, in the transaction
+    of the statement: it may lock rows.
     """
 
-    __slots__ = ("keys", "level", "owner")
+    __slots__ = ("keys", "late", "level", "owner")
 
-    def __init__(self, keys: Keys, owner: Any = None) -> None:
+    def __init__(self, keys: Keys, owner: Any = None, late: Keys | None = None) -> None:
         self.keys = keys
+        self.late = late
         self.owner = weakref.ref(owner) if owner is not None else None
         self.level: Level | None = None
 

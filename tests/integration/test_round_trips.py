@@ -87,7 +87,7 @@ def test_a_remembered_absence_is_two_gets(listening: Listening) -> None:
     assert Item.objects.filter(pk=999_999).first() is None
     with listening() as trips:
         assert Item.objects.filter(pk=999_999).first() is None
-    assert trips == [["GET"], ["GET"]]
+    assert trips == [["GET"], ["MGET"]]
 
 
 def test_a_page_is_one_mget(items: list[Item], listening: Listening) -> None:

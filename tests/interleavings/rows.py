@@ -186,7 +186,7 @@ class RowWorld:
         self._reader(store, lambda: actor.do("loads", lambda: snapshot)).read(["row"])
 
     def _reader(self, store: Stepwise | Store, load: Callable[[], Loaded]) -> Reader[str, str]:
-        return Reader(Row(self, load), store, store.clock, Flights())  # type: ignore[arg-type]
+        return Reader(Row(self, load), store, getattr(store, "clock", Clock()), Flights())  # type: ignore[arg-type]
 
     def _write(self, actor: Actor, version: str, commits: bool) -> None:
         keys = [self.server.key if self.versions[0] != ABSENT else self.tag_key or b""]
