@@ -275,3 +275,6 @@ class WrittenPiece(AbstractPiece):
     cache_policy = CachePolicy(
         pattern="write_through", ttl=600, lookups=["slug"], indexes=["category"]
     )
+
+
+from tests.testapp import plain  # noqa: E402, F401 - its models are of this app, too
