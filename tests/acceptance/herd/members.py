@@ -14,13 +14,17 @@ from django.db import connection
 from django_cachepatterns import hooks, metrics
 from tests.testapp.models import Item
 
+from .targets import KEY, Target, target
+
 PATIENCE = 30.0
+HOLD = 1.5
+"""Seconds that a load takes from when all have asked: the last are still on their way then."""
 
 
 class Member(NamedTuple):
     """What one reader has met with."""
 
-    stock: int
+    value: Any
     loads: int
     """SQL statements on the table that its read needed."""
     waited: bool
@@ -28,49 +32,55 @@ class Member(NamedTuple):
     seconds: float
 
 
-def stampede(pk: int, threads: int, arrived: Any, everyone: int) -> list[Member]:
-    """Read one row in many threads, none of which has it before all have asked for it.
+def stampede(name: str, threads: int, arrived: Any, everyone: int) -> list[Member]:
+    """Read one value in many threads, none of which has it before all have asked for it.
 
     Args:
         arrived: a number shared by all processes, of those that are about to read.
         everyone: how many there are in all of them.
     """
     together = threading.Barrier(threads, timeout=PATIENCE)
+    wanted = target(name)
 
     def read() -> Member:
         together.wait()
-        return _read(pk, arrived)
+        return _read(wanted, arrived)
 
     def hold(loaded: hooks.Loaded) -> None:
-        ends = time.monotonic() + PATIENCE
-        while arrived.value < everyone and time.monotonic() < ends:
-            time.sleep(0.01)
-        time.sleep(2)  # The last to arrive are still on their way to the cache.
+        wait_for_all(arrived, everyone)
+        time.sleep(HOLD)
 
     with hooks.listening(before_fill=hold), ThreadPoolExecutor(threads) as pool:
         return [done.result() for done in [pool.submit(read) for _ in range(threads)]]
 
 
-def load_and_die(pk: int) -> None:
+def wait_for_all(arrived: Any, everyone: int) -> None:
+    """Return when everyone is about to read."""
+    ends = time.monotonic() + PATIENCE
+    while arrived.value < everyone and time.monotonic() < ends:
+        time.sleep(0.01)
+
+
+def load_and_die() -> None:
     """Load a row, and be killed with the lease in hand."""
     with hooks.listening(before_fill=lambda loaded: os.kill(os.getpid(), signal.SIGKILL)):
-        Item.objects.get(pk=pk)
+        Item.objects.get(pk=KEY)
 
 
-def _read(pk: int, arrived: Any) -> Member:
+def _read(wanted: Target, arrived: Any) -> Member:
     loads = 0
 
     def count(execute: Any, sql: str, *arguments: Any) -> Any:
         nonlocal loads
-        loads += Item._meta.db_table in sql
+        loads += wanted.table in sql
         return execute(sql, *arguments)
 
     with connection.execute_wrapper(count):
         with arrived.get_lock():
             arrived.value += 1
         began = time.monotonic()
-        stock = Item.objects.get(pk=pk).stock
+        value = wanted.read()
         seconds = time.monotonic() - began
-    waited = metrics.tally().get((Item._meta.label_lower, "wait"), 0) > 0
+    waited = any(name == "wait" and number for (_, name), number in metrics.tally().items())
     connection.close()
-    return Member(stock, loads, waited, seconds)
+    return Member(value, loads, waited, seconds)
