@@ -128,7 +128,9 @@ def soft_expiry_and_cost(data: bytes) -> tuple[int, int]:
 
 def versions_of(data: bytes) -> bytes:
     """The versions of a value or negative entry whose head was checked, one after the other."""
-    return data[HEADER_SIZE : HEADER_SIZE + TOKEN_SIZE * int.from_bytes(data[_VERSIONS_AT:HEADER_SIZE])]
+    return data[
+        HEADER_SIZE : HEADER_SIZE + TOKEN_SIZE * int.from_bytes(data[_VERSIONS_AT:HEADER_SIZE])
+    ]
 
 
 def tag(version: bytes) -> bytes:

@@ -20,3 +20,7 @@ class CodecError(CachePatternsError):
 
 class PolicyError(CachePatternsError, ValueError):
     """A policy or a setting is wrong; the message names the fault and the remedy."""
+
+
+class UncacheableQuery(CachePatternsError):
+    """A query cannot be cached; the message says why, and what to do instead."""

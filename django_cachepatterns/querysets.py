@@ -1,17 +1,19 @@
 """The queryset that reads rows through the cache, and tells it of every write (`tracked`).
 
-Only reads that pin whole rows are served from the cache; all others are Django's own.
+Reads that pin whole rows are served from the cache, others where `cache()` was said.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model, QuerySet
 from django.db.models.query import ModelIterable
 
+from .orm.lists import CachedResults, CacheOptions, options_of, results_of
 from .orm.ordering import Order, order_of
 from .orm.peers import adopt
 from .orm.pinned import Pinned, asks_for_whole_rows, pinned
@@ -30,6 +32,7 @@ class CachedQuerySet(TrackedQuerySet[M]):
 
     reads_through = True
     _nocache = False
+    _cache_options: CacheOptions | None = None
     _page_keys: tuple[Any, ...] | None = None
 
     if TYPE_CHECKING:
@@ -46,14 +49,70 @@ class CachedQuerySet(TrackedQuerySet[M]):
         clone._nocache = True
         return clone
 
+    def cache(
+        self,
+        ttl: float | timedelta | None = None,
+        *,
+        tags: Iterable[str] | str = (),
+        **policy: Any,
+    ) -> CachedQuerySet[M]:
+        """The same query, with its result cached, and that of `count()` and the like.
+
+        It stays until a write to one of its tables, or to a row with the value that it pins one of
+        the policy's `indexes` to.
+
+        Args:
+            ttl: seconds that it may live at most; the policy's where it is left out.
+            tags: names that it depends on besides, for `invalidate("name")`.
+            policy: other values of `CachePolicy`, laid over the model's.
+
+        Raises `PolicyError` where one of these is wrong; evaluating it raises `UncacheableQuery`
+        where what it depends on cannot be known.
+        """
+        clone: CachedQuerySet[M] = self._chain()  # type: ignore[attr-defined]
+        clone._cache_options = options_of(ttl, tags, policy, self.model)
+        clone._nocache = False
+        return clone
+
     # Reads
 
     def _fetch_all(self) -> None:
         if self._result_cache is None:
             found = self._read_through()
+            results = self._results() if found is None else None
+            if results is not None:
+                found = results.fetch()
             if found is not None:
                 self._result_cache = found
         super()._fetch_all()
+
+    def count(self) -> int:
+        """As Django's; cached where the queryset is."""
+        results = self._results()
+        return super().count() if results is None else results.scalar("count")
+
+    def exists(self) -> bool:
+        """As Django's; cached where the queryset is."""
+        results = self._results()
+        return super().exists() if results is None else results.scalar("exists")
+
+    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """As Django's; cached where the queryset is."""
+        results = self._results(whole=True)
+        named = {getattr(each, "default_alias", str(at)): each for at, each in enumerate(args)}
+        named.update(kwargs)
+        if results is None or not all(
+            hasattr(each, "resolve_expression") for each in named.values()
+        ):
+            return super().aggregate(*args, **kwargs)  # Or Django says what is wrong with it.
+        found: dict[str, Any] = results.scalar("aggregate", named)
+        return found
+
+    def _results(self, whole: bool = False) -> CachedResults | None:
+        """The cached results; `None` where there are none, or (unless `whole`) it is evaluated."""
+        if self._cache_options is None or (self._result_cache is not None and not whole):
+            return None
+        return results_of(self, self._cache_options)
 
     def first(self) -> M | None:
         """As Django's; a hit where the query pins one row."""
@@ -160,6 +219,7 @@ class CachedQuerySet(TrackedQuerySet[M]):
     def _clone(self) -> CachedQuerySet[M]:
         clone: CachedQuerySet[M] = super()._clone()  # type: ignore[misc]
         clone._nocache = self._nocache
+        clone._cache_options = self._cache_options
         return clone
 
 

@@ -62,6 +62,27 @@ class _Token:
         return tuple(tag[1:] for tag in found) if all(map(_is_tag, found)) else None
 
 
+class _Memory:
+    """What this process has found out about one family of entries."""
+
+    __slots__ = ("_sketch", "refused", "said")
+
+    def __init__(self) -> None:
+        self._sketch: Sketch | None = None
+        self.refused: dict[bytes, float] = {}
+        self.said: set[str] = set()
+
+    @property
+    def sketch(self) -> Sketch:
+        """How often keys were asked for; made when it is first needed."""
+        if self._sketch is None:
+            self._sketch = Sketch()
+        return self._sketch
+
+
+_memories: dict[str, _Memory] = {}
+
+
 class Reader(Generic[Key, Value]):
     """Reads of one source through one store.
 
@@ -85,8 +106,11 @@ class Reader(Generic[Key, Value]):
         self._flights = flights
         self._leases = source.policy.stampede in _LEASING
         self._refreshes = source.policy.stampede in _REFRESHING
-        self._sketch = Sketch() if source.policy.admit_after > 1 else None
-        self._refused: dict[bytes, float] = {}
+        self._memory = _memories.setdefault(source.name, _Memory())
+        self.seen_tags: dict[bytes, bytes | None] = {}
+        """The tags as the last look found them; for a reader that only one thread has."""
+        self.leased_tags: dict[bytes, bytes] = {}
+        """The tags as they were when the lease was taken that the present load is done under."""
 
     def read(self, asked: Sequence[Key]) -> dict[Key, Value]:
         """The values of keys; absent ones are left out. Never raises for the cache's sake."""
@@ -271,7 +295,7 @@ class Reader(Generic[Key, Value]):
         names = self._names(asked) if found is None or len(found) > len(asked) else ()
         if found is None:
             found = yield lambda: self.store.get_many(names)
-        tags = dict(zip(names[len(asked) :], found[len(asked) :], strict=True))
+        self.seen_tags = tags = dict(zip(names[len(asked) :], found[len(asked) :], strict=True))
         return self._sort(asked, found[: len(asked)], tags, values)
 
     def _sort(
@@ -413,17 +437,13 @@ class Reader(Generic[Key, Value]):
         """Whether what is loaded may and should be kept."""
         if not self.source.may_fill(key):
             return False
-        if self._sketch is not None:
-            name = self.source.entry_key(key)
-            if self._sketch.ask(name) < self.source.policy.admit_after:
-                metrics.count(self.source.name, "not_admitted")
-                return False
-        if self._refused:
-            name = self.source.entry_key(key)
-            if self._refused.get(name, 0.0) > self.clock.monotonic():
-                return False
-            self._refused.pop(name, None)
-        return True
+        wanted, memory = self.source.policy.admit_after, self._memory
+        if wanted > 1 and memory.sketch.ask(self.source.entry_key(key)) < wanted:
+            metrics.count(self.source.name, "not_admitted")
+            return False
+        if not memory.refused:
+            return True
+        return memory.refused.get(self.source.entry_key(key), 0.0) <= self.clock.monotonic()
 
     def _lease(
         self, token: _Token, wanted: Sequence[tuple[Key, bytes | None]]
@@ -468,6 +488,7 @@ class Reader(Generic[Key, Value]):
     ) -> Script[None]:
         source = self.source
         metrics.count(source.name, "load", len(held) + len(direct))
+        self.leased_tags = token.tags if held else {}
         started = perf_counter()
         try:
             loaded = yield Load(held + direct)
@@ -554,11 +575,12 @@ class Reader(Generic[Key, Value]):
         """A value that cannot be kept: for a while nobody waits for its being cached."""
         name = self.source.entry_key(key)
         metrics.count(self.source.name, outcome)
-        if len(self._refused) > 1000:
-            self._refused.clear()
-        self._refused[name] = self.clock.monotonic() + _REFUSED_FOR
-        if (self.source.name, outcome) not in _said:
-            _said.add((self.source.name, outcome))
+        memory = self._memory
+        if len(memory.refused) > 1000:
+            memory.refused.clear()
+        memory.refused[name] = self.clock.monotonic() + _REFUSED_FOR
+        if outcome not in memory.said:
+            memory.said.add(outcome)
             logger.warning(
                 "%s is not cached: %s. (Said once for all of %s.)",
                 name.decode(),
@@ -594,13 +616,20 @@ class Reader(Generic[Key, Value]):
         after = policy.soft_ttl * 1000 if policy.soft_ttl else ttl
         return int(self.clock.time() * 1000 + min(after, ttl))
 
+    def may_be_stale(self, data: bytes) -> bool:
+        """Whether a value entry is so old that a reader might have to refresh it."""
+        soft_expiry, cost = entry.soft_expiry_and_cost(data)
+        # Twenty times the cost: earlier than that, XFetch refreshes once in 10^8 reads.
+        early = cost / 50 * self.source.policy.beta
+        if self.source.policy.stampede != "early_refresh":
+            early = 0.0
+        return soft_expiry != 0 and self.clock.time() * 1000 + early >= soft_expiry
+
     def _is_stale(self, data: bytes, value: bytes) -> bool:
         """Whether a value should be refreshed, and nobody is at it."""
         soft_expiry, cost = entry.soft_expiry_and_cost(value)
         now = self.clock.time() * 1000
-        if soft_expiry == 0 or (
-            data[:1] == entry.REFRESH and entry.being_refreshed(data)[0] > now
-        ):
+        if soft_expiry == 0 or (data[:1] == entry.REFRESH and entry.being_refreshed(data)[0] > now):
             return False
         if self.source.policy.stampede == "early_refresh":
             return is_due(now, soft_expiry, cost / 1000, self.source.policy.beta)
@@ -670,7 +699,6 @@ class _Absent:
 
 
 _ABSENT = _Absent()
-_said: set[tuple[str, str]] = set()
 
 
 def is_mark(data: bytes) -> bool:

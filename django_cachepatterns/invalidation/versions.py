@@ -139,9 +139,7 @@ def lock(model: type[Model], pks: Sequence[Any], alias: str) -> list[Row]:
     features = connections[alias].features
     rows: QuerySet[Any, Any] = QuerySet(model, using=alias).filter(pk__in=pks).order_by("pk")
     if features.has_select_for_update:
-        rows = rows.select_for_update(
-            no_key=features.has_select_for_no_key_update
-        )
+        rows = rows.select_for_update(no_key=features.has_select_for_no_key_update)
     return list(rows.values(*sorted(index_columns(model, alias))))
 
 
@@ -183,7 +181,6 @@ def _is_concrete(model: type[Model]) -> bool:
 
 
 def _is_followed(model: type[Model]) -> bool:
-    return (
-        registry.is_tracked(model) or bool(registry.targets_of(model))
-    ) and conf.policy_of(model).invalidation != "ttl"
-
+    return (registry.is_tracked(model) or bool(registry.targets_of(model))) and conf.policy_of(
+        model
+    ).invalidation != "ttl"

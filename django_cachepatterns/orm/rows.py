@@ -12,6 +12,7 @@ from django.db.models.sql import Query
 
 from .. import conf, entry, fields, keys, metrics
 from ..exceptions import CodecError, PolicyError, StoreUnavailable
+from ..invalidation import versions
 from ..keys import KeySpace
 from ..policy import CachePolicy
 from ..reader import Reader, is_mark
@@ -62,8 +63,13 @@ class CachedRows:
         self.shape = RowShape(model, alias, policy.codec)
         self.fingerprint = self.shape.fingerprint
         self.pk = pk = fields.primary_key(model)
-        self.tag = keys.absences(self.family) if compares_exactly(pk, connection) else None
         self._tags: tuple[bytes, ...] = ()
+        absences = keys.absences(self.family)
+        if policy.invalidation == "version":
+            self._tags = tuple(versions.of_tables(model, alias))
+            absences = keys.table(self.family)
+        self.tag = absences if compares_exactly(pk, connection) else None
+        self._refreshes = policy.stampede in ("stale_while_revalidate", "early_refresh")
         self._plain_pk = _plain_type(pk)
         self._snapshots = reads_a_snapshot(connection)
         self._reader: Reader[Any, Row] = Reader(self, store)
@@ -110,6 +116,8 @@ class CachedRows:
         key = self.family + b"%d" % pk if type(pk) is int else keys.row(self.family, pk)
         if (self._snapshots or open_writes.count) and self._must_bypass(key):
             return Untranslatable
+        if self._tags:
+            return self._get_versioned(pk)
         store = self.store
         try:
             data = store.get(key)
@@ -118,7 +126,11 @@ class CachedRows:
                 return self._one(pk, self._reader.without_cache([pk], error))
             except Untranslatable:
                 return Untranslatable
-        if data is not None and data.startswith(self.shape.head(store.epoch)):
+        if (
+            data is not None
+            and data.startswith(self.shape.head(store.epoch))
+            and not (self._refreshes and self._reader.may_be_stale(data))
+        ):
             try:
                 row = self.shape.decode(entry.payload_of(data))
             except CodecError:
@@ -131,6 +143,13 @@ class CachedRows:
             data = None
         try:
             return self._one(pk, self._reader.resume([pk], [data]))
+        except Untranslatable:
+            return Untranslatable
+
+    def _get_versioned(self, pk: Any) -> Model | type[Untranslatable] | None:
+        """The same where a row depends on its table's version: one round trip for both."""
+        try:
+            return self._one(pk, self._reader.read([pk]))
         except Untranslatable:
             return Untranslatable
 
@@ -150,11 +169,14 @@ class CachedRows:
         if (self._snapshots or open_writes.count) and self._must_bypass(*names):
             return None
         try:
-            found = self.store.get_many(names)
-            hits = self._all_hits(found)
-            if hits is not None:
-                return self.shape.instances(hits, self.seen_as)
-            rows = self._reader.resume(asked, found)
+            if self._tags or self._refreshes:
+                rows = self._reader.read(asked)
+            else:
+                found = self.store.get_many(names)
+                hits = self._all_hits(found)
+                if hits is not None:
+                    return self.shape.instances(hits, self.seen_as)
+                rows = self._reader.resume(asked, found)
         except StoreUnavailable as error:
             try:
                 rows = self._reader.without_cache(asked, error)
@@ -163,6 +185,80 @@ class CachedRows:
         except Untranslatable:
             return None
         return self.shape.instances([rows[pk] for pk in asked if pk in rows], self.seen_as)
+
+    def get_list_under(
+        self, asked: Sequence[Any], tags: Mapping[bytes, bytes | None]
+    ) -> list[Any] | None:
+        """Instances of a list that was found under some versions of tags; `None` where one has
+        changed since, or a row is gone: then the list is not what it was. Without tags a row that
+        is gone is left out.
+
+        One round trip where all rows are there.
+        """
+        names = [keys.row(self.family, pk) for pk in asked]
+        if open_writes.count and self._must_bypass(*names):
+            return None
+        try:
+            found = self.store.get_many([*names, *tags])
+            if found[len(names) :] != list(tags.values()):
+                return None
+            hits = self._all_hits(found[: len(names)])
+            if hits is not None:
+                return self.shape.instances(hits, self.seen_as)
+            by_pk = dict(zip(asked, found, strict=False))
+            rows = self._reader.resume(list(by_pk), list(by_pk.values()))
+            if tags and len(rows) < len(by_pk):
+                return None
+            if self.store.get_many(list(tags)) != list(tags.values()):
+                return None
+        except (StoreUnavailable, Untranslatable):
+            return None
+        # A copy each: a join may give a row several times.
+        copies = [dict(rows[pk]) for pk in asked if pk in rows]
+        return self.shape.instances(copies, self.seen_as)
+
+    def offer(self, loaded: Sequence[Sequence[Any]], tags: Mapping[bytes, bytes]) -> None:
+        """Store rows that a query gave, where they have no entry.
+
+        Args:
+            loaded: whole rows, as the driver gave them.
+            tags: versions from before the query. While they hold after the leases on the rows
+                were taken, no write to these rows was begun before; a later one ends the leases.
+        """
+        rows = {self.pk_of(row): self.shape.row(row) for row in loaded}
+        pks = [pk for pk in rows if self.may_fill(pk)]
+        if not pks:
+            return
+        lease = entry.lease(entry.new_token())
+        names = [keys.row(self.family, pk) for pk in pks]
+        try:
+            found, current = self.store.lease(
+                names, lease, int(self.policy.lease_ttl * 1000), list(tags)
+            )
+            taken = [at for at, data in enumerate(found) if data is None]
+            made = {}
+            if current == list(tags.values()):
+                for at in taken:
+                    packed = self._reader.packed(pks[at], rows[pks[at]], self.store.epoch)
+                    if packed is not None:
+                        made[at] = packed
+            if made:
+                entries, ttls = zip(*made.values(), strict=True)
+                self.store.fill([names[at] for at in made], lease, entries, ttls)
+            left = [names[at] for at in taken if at not in made]
+            if left:
+                self.store.release(left, lease)
+        except StoreUnavailable as error:
+            self._reader.failed(error)
+
+    def pk_of(self, row: Sequence[Any]) -> Any:
+        """The primary key of a row, as entries are asked for by it."""
+        return self.key_of(self.shape.value(self.shape.row(row), self.pk.attname))
+
+    @property
+    def is_versioned(self) -> bool:
+        """Whether a row depends on its table's version (`invalidation="version"`)."""
+        return bool(self._tags)
 
     def _all_hits(self, found: Sequence[bytes | None]) -> list[Row] | None:
         """The rows, where every entry is a usable value: the hit path of a page."""
@@ -219,7 +315,9 @@ class CachedRows:
         return self._tags
 
     def may_fill(self, asked: Any) -> bool:
-        return not wrote(self.alias, keys.row(self.family, asked))
+        if not open_writes.count:
+            return True
+        return not any(map(self._wrote, (keys.row(self.family, asked), *self._tags)))
 
     def recipe(self, asked: Any) -> dict[str, Any] | None:
         pk = self.pk.value_to_string(self.model(**{self.pk.attname: asked}))
@@ -250,12 +348,15 @@ class CachedRows:
         if self._snapshots and in_any_transaction(connections[self.alias]):
             metrics.count(self.name, "bypass")
             return True
-        if open_writes.count and any(wrote(self.alias, key) for key in names):
+        if open_writes.count and any(map(self._wrote, (*names, *self._tags))):
             if settle(self.alias):
                 return False
             metrics.count(self.name, "bypass")
             return True
         return False
+
+    def _wrote(self, key: bytes) -> bool:
+        return wrote(self.alias, key)
 
     def _bypasses_transaction(self) -> bool:
         return self._must_bypass()
@@ -302,7 +403,7 @@ def _make(model: type[Model], config: conf.Config, alias: str, seen_as: str) -> 
         return None
     policy = conf.policy_of(model)
     if policy.pattern == "cache_aside":
-        return None
+        return None  # No automatic reads; functions and lists are cached where it is said.
     if not compares_exactly(fields.primary_key(model), connections[alias]):
         return None  # A write by `ABC` may be one to the row of `abc`.
     try:

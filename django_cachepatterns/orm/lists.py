@@ -1,0 +1,215 @@
+"""Cached querysets: what `.cache()` does.
+
+A list of whole rows is stored as primary keys, and its rows are read as entries of their own: a row is
+cached once, in however many lists. What holds more than rows (annotations, joins, values) is stored as
+the rows that the database sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connections, router
+from django.db.models import Model, QuerySet
+from django.db.models.query import ModelIterable
+
+from .. import conf, keys, metrics
+from ..exceptions import PolicyError
+from ..policy import CachePolicy
+from ..stores import RedisStore, store_of
+from ..transactions.state import in_any_transaction
+from .dependencies import models_in, tags_of
+from .loading import reads_a_snapshot
+from .peers import adopt
+from .replay import replay, run
+from .results import Result, ResultReader
+from .rows import CachedRows, rows_of
+from .statements import Statement, compiled, schema_of
+
+_ATTEMPTS = 3
+"""How often a list is read again whose rows were written while it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOptions:
+    """What was said to `.cache()`."""
+
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+
+    def policy(self, model: type[Model]) -> CachePolicy:
+        """The model's policy with what was said laid over it. Raises `PolicyError`."""
+        policy = conf.policy_of(model).using(**self.changes)
+        for problem in policy.problems():
+            raise PolicyError(f".cache() of {model._meta.label}: {problem.message} {problem.hint}")
+        return policy
+
+
+class CachedResults:
+    """The cached results of one queryset.
+
+    Args:
+        queryset: whose; it is not evaluated.
+        options: what was said to `.cache()`.
+        store: where entries live.
+        alias: the database that is written.
+        seen_as: the one that reads are routed to, which instances say they came from.
+    """
+
+    def __init__(
+        self,
+        queryset: QuerySet[Any],
+        options: CacheOptions,
+        store: RedisStore,
+        alias: str,
+        seen_as: str,
+    ) -> None:
+        # A background refresh runs it in another thread.
+        self.queryset: Any = queryset._chain()  # type: ignore[attr-defined]
+        self.options, self.store = options, store
+        self.alias, self.seen_as = alias, seen_as
+        model = queryset.model
+        self.name = (model._meta.concrete_model or model)._meta.label_lower
+        self.space = conf.config().key_space()
+
+    def fetch(self) -> list[Any]:
+        """What the queryset gives when it is evaluated."""
+        if _is_of_whole_rows(self.queryset):
+            rows = rows_of(self.queryset.model)
+            if rows is not None and not rows.is_versioned:
+                return self._rows_by_key(rows)
+        statement = self._compiled("rows")
+        if statement is None:
+            return []
+        found = self._read(statement, lambda: run(self.queryset, self.alias))
+        return replay(self.queryset, statement.compiler, found, self.seen_as)
+
+    def scalar(self, method: str, aggregates: Mapping[str, Any] | None = None) -> Any:
+        """What a method of the queryset gives.
+
+        Args:
+            method: its name.
+            aggregates: the expressions that it is given.
+        """
+        plain = self.queryset._chain()
+        plain._cache_options, plain._db = None, self.alias
+
+        def compute() -> Any:
+            return getattr(plain, method)(**(aggregates or {}))
+
+        statement = self._compiled(method, aggregates)
+        return compute() if statement is None else self._read(statement, compute)
+
+    def _compiled(self, kind: str, aggregates: Mapping[str, Any] | None = None) -> Statement | None:
+        tags = ",".join(self.options.tags)
+        return compiled(self.queryset.query, self.alias, kind, tags, aggregates=aggregates)
+
+    def _read(self, statement: Statement, compute: Callable[[], Any]) -> Any:
+        return self._reader(statement, compute).read()
+
+    def _reader(self, statement: Statement, compute: Callable[[], Any]) -> ResultReader:
+        queryset = self.queryset
+        family = self.space.family(self.name, self.alias)
+        policy = self.options.policy(queryset.model)
+        named = tuple(self.space.tag(name) for name in self.options.tags)
+        found: tuple[bytes, ...] = ()
+        if policy.invalidation != "ttl":
+            found = tags_of(queryset.query, statement.sql, queryset.model, self.alias)
+        schema = schema_of(models_in(statement.sql), self.alias)
+        result = Result(
+            f"{self.name}:list",
+            policy,
+            keys.query(family, statement.digest),
+            (*found, *named),
+            self.alias,
+            schema,
+            compute,
+        )
+        return ResultReader(result, self.store)
+
+    # Lists as primary keys
+
+    def _rows_by_key(self, rows: CachedRows) -> list[Any]:
+        statement = self._compiled("keys")
+        if statement is None:
+            return []
+        for _ in range(_ATTEMPTS):
+            found = self._attempt(rows, statement)
+            if found is not None:
+                return found
+        # Its rows are being written all the time.
+        metrics.count(f"{self.name}:list", "bypass")
+        return replay(
+            self.queryset, statement.compiler, run(self.queryset, self.alias), self.seen_as
+        )
+
+    def _attempt(self, rows: CachedRows, statement: Statement) -> list[Any] | None:
+        loaded: list[list[Any]] = []
+
+        def compute() -> list[Any]:
+            loaded[:] = run(self.queryset, self.alias)
+            return [rows.pk_of(row) for row in loaded]
+
+        reader = self._reader(statement, compute)
+
+        def offer(publish: bool) -> None:
+            # Before the list is there, so that who finds it finds its rows, too.
+            if publish and reader.leased_tags:
+                rows.offer(loaded, reader.leased_tags)
+
+        reader.result.loaded = offer
+        pks = reader.read()
+        if loaded or not pks:
+            return replay(self.queryset, statement.compiler, loaded, self.seen_as)
+        instances = rows.get_list_under(pks, reader.seen_tags)
+        return None if instances is None else adopt(self.queryset, instances)
+
+
+def results_of(queryset: Any, options: CacheOptions) -> CachedResults | None:
+    """The cached results of a queryset; `None` where it must be read from the database."""
+    config = conf.config()
+    if not config.enabled or queryset._nocache or queryset.query.select_for_update:
+        return None
+    model, hints = queryset.model, queryset._hints
+    alias = router.db_for_write(model, **hints)
+    if queryset._for_write or (queryset._db is not None and queryset._db != alias):
+        return None  # Said to be read from there, perhaps a replica: nothing comes from it.
+    seen_as = queryset._db or router.db_for_read(model, **hints)
+    connection = connections[alias]
+    if reads_a_snapshot(connection) and in_any_transaction(connection):
+        return None
+    try:
+        store = store_of(config)
+    except PolicyError:
+        return None  # A system check says so.
+    return CachedResults(queryset, options, store, alias, seen_as)
+
+
+def options_of(
+    ttl: Any, tags: Iterable[str] | str, changes: Mapping[str, Any], model: type[Model]
+) -> CacheOptions:
+    """The options of a call of `.cache()`. Raises `PolicyError` where they are wrong."""
+    said = dict(changes) if ttl is None else {"ttl": ttl, **changes}
+    names = (tags,) if isinstance(tags, str) else tuple(map(str, tags))
+    options = CacheOptions(said, names)
+    options.policy(model)
+    return options
+
+
+def _is_of_whole_rows(queryset: Any) -> bool:
+    """Whether a queryset gives instances with just the columns of their own model."""
+    query = queryset.query
+    return (
+        queryset._iterable_class is ModelIterable
+        and not queryset._known_related_objects
+        and query.default_cols
+        and not query.select
+        and not query.annotations
+        and not query.extra
+        and query.select_related is False
+        and query.combinator is None
+        and query.group_by is None
+        and query.deferred_loading == (frozenset(), True)
+    )
