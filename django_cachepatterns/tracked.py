@@ -55,8 +55,8 @@ class _StandIn:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         made: Any = super().__reduce_ex__(max(2, int(protocol)))
-        if made[0] is not copyreg.__newobj__:  # type: ignore[attr-defined]
-            return made
+        if "stands_for" not in vars(type(self)) or made[0] is not copyreg.__newobj__:  # type: ignore[attr-defined]
+            return made  # Of a class derived from it, such as a related manager's.
         _, (_, *arguments), *state = made
         return (_make, (self.stands_for, *arguments), *state)
 

@@ -91,8 +91,8 @@ def _kinds() -> Iterator[Any]:
 def _imported(load: Any, path: str) -> Any:
     try:
         return load(path)
-    except ImportError:
-        return None  # Django says so when it is used.
+    except Exception:  # noqa: BLE001 - anybody's module; Django says what is wrong when it is used
+        return None
 
 
 def _apply() -> None:

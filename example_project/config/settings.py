@@ -49,6 +49,9 @@ TEMPLATES = [
     },
 ]
 
+SESSION_ENGINE = "django_cachepatterns.contrib.sessions"
+AUTHENTICATION_BACKENDS = ["django_cachepatterns.contrib.auth.CachedModelBackend"]
+
 DATABASES = {"default": database_from_url(os.environ.get("DATABASE_URL", DEFAULT_URL))}
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 

@@ -74,6 +74,12 @@ def name(client: Client) -> str:
     return str(found.json()["name"])
 
 
+def with_cookies_of(client: Client) -> Client:
+    copied = Client()
+    copied.cookies.load({name: morsel.value for name, morsel in client.cookies.items()})
+    return copied
+
+
 def test_an_authenticated_request_costs_no_sql(
     client: Client, django_assert_num_queries: Any
 ) -> None:
@@ -156,8 +162,7 @@ def test_a_new_password_ends_other_sessions(client: Client, user: User) -> None:
 
 
 def test_a_logout_is_seen(client: Client, user: User) -> None:
-    copied = Client(headers={})
-    copied.cookies = client.cookies.copy()  # type: ignore[assignment]
+    copied = with_cookies_of(client)
     assert name(copied) == "ada"
     client.logout()
     assert name(client) == ""
@@ -218,6 +223,23 @@ def test_a_default_manager_that_filters_is_respected(
     monkeypatch.setattr(UserManager, "get_queryset", get_queryset)
     with django_assert_num_queries(1):
         assert backend.get_user(user.pk) is None
+
+
+def test_sessions_begun_under_djangos_own_backend_and_engine(
+    user: User, django_assert_num_queries: Any
+) -> None:
+    old = "django.contrib.auth.backends.ModelBackend"
+    client = Client()
+    with override_settings(
+        AUTHENTICATION_BACKENDS=[old], SESSION_ENGINE="django.contrib.sessions.backends.db"
+    ):
+        client.force_login(user)
+    assert name(with_cookies_of(client)) == ""
+    with override_settings(AUTHENTICATION_BACKENDS=[BACKEND, old]):
+        client = with_cookies_of(client)
+        assert name(client) == "ada"
+        with django_assert_num_queries(1):
+            assert name(client) == "ada"
 
 
 class OwnBackend(CachedModelBackend):

@@ -91,6 +91,13 @@ def update_of_a_related_manager(clerk: Clerk) -> None:
     assert clerk.office.clerks.update(name="new") == 1
 
 
+def update_of_a_copied_related_manager(clerk: Clerk) -> None:
+    assert clerk.office is not None
+    other = Clerk.objects.create(name="other")
+    assert clerk.office.clerks.db_manager("default").update(name="new") == 1
+    assert Clerk.objects.get(pk=other.pk).name == "other"
+
+
 def update_of_a_reverse_many_to_many(clerk: Clerk) -> None:
     assert Desk.objects.get().clerks.filter(grade=3).update(name="new") == 1
 
@@ -140,6 +147,7 @@ def in_a_transaction(clerk: Clerk) -> None:
         update_through_a_proxys_manager,
         update_through_the_base_manager,
         update_of_a_related_manager,
+        update_of_a_copied_related_manager,
         update_of_a_reverse_many_to_many,
         async_update,
         update_of_an_unpickled_queryset,
