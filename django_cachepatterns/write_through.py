@@ -1,0 +1,84 @@
+"""Write-through: values by key, written to their place and to the cache in one step.
+
+A write marks the entry, calls `write`, and ends: between the two nobody is served the old value,
+and after them nobody can be. (Rows of models are written through by the policy's
+`pattern="write_through"`.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from asgiref.sync import sync_to_async
+
+from .exceptions import PolicyError
+from .read_through import ReadThrough, _is_coroutine_function
+from .transactions import writing
+
+
+class WriteThrough(ReadThrough):
+    """Values of one name, by key, that are written through the cache.
+
+    Args:
+        name: as of `ReadThrough`, and so are all that are not here.
+        load: gives the value of a key.
+        write: stores the value of a key where it belongs: `write(key, value)`.
+        delete: removes a key there.
+        using: the database that `write` writes to: what is written in a transaction of it shows
+            when that commits.
+    """
+
+    pattern = "write_through"
+
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[Any], Any] | None = None,
+        load_many: Callable[[list[Any]], Any] | None = None,
+        *,
+        write: Callable[[Any, Any], Any],
+        delete: Callable[[Any], Any] | None = None,
+        using: str = "default",
+        **options: Any,
+    ) -> None:
+        for each in filter(None, (write, delete)):
+            if not callable(each) or _is_coroutine_function(each):
+                raise PolicyError(
+                    f"WriteThrough {name!r}: {each!r} is no plain function. Give one; `aset` and "
+                    "`adelete` run it where Django runs its database code."
+                )
+        super().__init__(name, load, load_many, **options)
+        self._write, self._delete, self._using = write, delete, using
+
+    def set(self, key: Any, value: Any) -> None:
+        """Write the value of a key. In a transaction, others see it from the commit on.
+
+        What `write` raises reaches the caller, and the old value is loaded anew.
+        """
+        with self._writing(key):
+            self._write(key, value)
+
+    def delete(self, key: Any) -> None:
+        """Delete a key. Raises `TypeError` where no `delete=` was given."""
+        if self._delete is None:
+            raise TypeError(f"{self!r} does not know how to delete. Give it delete=.")
+        with self._writing(key):
+            self._delete(key)
+
+    async def aset(self, key: Any, value: Any) -> None:
+        """`set` in a coroutine."""
+        await sync_to_async(self.set)(key, value)
+
+    async def adelete(self, key: Any) -> None:
+        """`delete` in a coroutine."""
+        await sync_to_async(self.delete)(key)
+
+    @contextmanager
+    def _writing(self, key: Any) -> Iterator[None]:
+        """Mark a key for the length of a block, or of the transaction that it is in."""
+        entry = self._asked(key).key
+        with writing(self._using, lambda: [entry]) as log:
+            log.flush()  # `write` may write elsewhere than where Django's statements are watched.
+            yield
