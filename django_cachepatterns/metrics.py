@@ -20,6 +20,8 @@ OUTCOMES = (
     "load",
     "fill",
     "refused_fill",
+    "install",
+    "refused_install",
     "refresh",
     "not_admitted",
     "oversize",

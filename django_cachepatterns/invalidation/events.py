@@ -84,8 +84,13 @@ def _values_of(
     return () if instance is None else touched.values_by_save(instance, using, update_fields, raw)
 
 
-def after_save(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
+def after_save(
+    sender: type[Model], instance: Model, using: str, created: bool = False, **kwargs: Any
+) -> None:
     """The statement has run: in autocommit that was the commit."""
+    if created:
+        log = write_log(using)
+        log.begin(touched.to_install(instance, using), log.window_of(instance))
     abandon(instance, using)
 
 

@@ -6,7 +6,7 @@ child's entry, and a write to the child those of its parents. Proxies share thei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -62,12 +62,20 @@ class Link(NamedTuple):
     end: type[Model]
 
 
+row_readers: list[Callable[[type[Model], str], Any]] = []
+"""Give the reader of a model's rows in a database, or `None`. The ORM layer puts its own in."""
+
 _targets: dict[str, list[Target]] = {}
 _links: dict[str, list[Link]] = {}
 _generation = 0
 _cached: dict[str, type[Model]] = {}
 _named: dict[str, type[Model]] = {}
 _tracked: dict[str, type[Model]] = {}
+
+
+def row_reader(model: type[Model], alias: str) -> Any:
+    """The reader of a model's rows in the database that was written; `None` where there is none."""
+    return next((made for each in row_readers if (made := each(model, alias)) is not None), None)
 
 
 def is_cached(model: type[Model]) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Model
 
 from .. import conf, fields, keys
+from ..transactions import Installable
 from . import registry, versions
 from .registry import Target, targets_of
 
@@ -27,6 +29,7 @@ class _Touched(NamedTuple):
     target: Target
     family: bytes
     lookups: tuple[_Lookup, ...]
+    installs: Callable[[], Any] | None
 
 
 def by_save(
@@ -73,6 +76,14 @@ def values_by_save(
         yield from versions.of_known_values(model, known, alias)
     if pk is None and versions.index_columns(model, alias) - changed:
         yield from versions.of_any_value(model, alias)  # The database's own defaults.
+
+
+def to_install(instance: Model, alias: str) -> Iterator[bytes]:
+    """The keys of a row of write-through models that was just created: it had no key before."""
+    for touched in _touched(type(instance), alias):
+        pk = _pk_value(instance, touched.target) if touched.installs is not None else None
+        if pk is not None:
+            yield from _rows(touched, [pk], alias)
 
 
 def by_delete(instance: Model, alias: str) -> Iterator[bytes]:
@@ -135,7 +146,12 @@ def _touched(model: type[Model], alias: str) -> list[_Touched]:
     made: list[_Touched] = config.remember(
         key,
         lambda: [
-            _Touched(target, space.family(target.label, alias), tuple(_lookups_of(target.model)))
+            _Touched(
+                target,
+                space.family(target.label, alias),
+                tuple(_lookups_of(target.model)),
+                _installs(target, alias),
+            )
             for target in targets_of(model)
             if fields.is_cacheable(target.model)
             and conf.policy_of(target.model).invalidation in ("event", "hybrid")
@@ -154,12 +170,25 @@ def _lookups_of(model: type[Model]) -> Iterator[_Lookup]:
         yield _Lookup(attnames, columns, frozenset((*names, *attnames)))
 
 
-def _rows(touched: _Touched, pks: Sequence[Any], alias: str) -> list[bytes]:
+def _rows(touched: _Touched, pks: Sequence[Any], alias: str) -> Sequence[bytes]:
     """The keys of rows that hold columns of written rows; `pks` are prepared."""
-    family, own = touched.family, touched.target.primary_keys(pks, alias)
+    family, target = touched.family, touched.target
+    own = target.primary_keys(pks, alias)
+    if touched.installs is not None:
+        return [
+            Installable(keys.row(family, pk), pk, touched.installs)
+            for pk in (fields.prepared(target.model, pk) for pk in own)
+        ]
     if set(map(type, own)) == {int}:
         return [b"%b%d" % (family, pk) for pk in own]
-    return [keys.row(family, fields.prepared(touched.target.model, pk)) for pk in own]
+    return [keys.row(family, fields.prepared(target.model, pk)) for pk in own]
+
+
+def _installs(target: Target, alias: str) -> Callable[[], Any] | None:
+    """What gives the reader of a write-through model's rows."""
+    if conf.policy_of(target.model).pattern != "write_through":
+        return None
+    return partial(registry.row_reader, target.model, alias)
 
 
 def _pk_value(instance: Model, target: Target) -> Any:

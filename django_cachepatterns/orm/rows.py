@@ -12,7 +12,7 @@ from django.db.models.sql import Query
 
 from .. import conf, entry, fields, keys, metrics
 from ..exceptions import CodecError, PolicyError, StoreUnavailable
-from ..invalidation import versions
+from ..invalidation import registry, versions
 from ..keys import KeySpace
 from ..policy import CachePolicy
 from ..reader import Reader, is_mark
@@ -72,7 +72,7 @@ class CachedRows:
         self._refreshes = policy.stampede in ("stale_while_revalidate", "early_refresh")
         self._plain_pk = _plain_type(pk)
         self._snapshots = reads_a_snapshot(connection)
-        self._reader: Reader[Any, Row] = Reader(self, store)
+        self.reader: Reader[Any, Row] = Reader(self, store)
         self._hit = (self.name, "hit")
         self.lookups = {lookup.attnames: lookup for lookup in self._make_lookups(connection)}
         self._lookup_by_name = {
@@ -123,13 +123,13 @@ class CachedRows:
             data = store.get(key)
         except StoreUnavailable as error:
             try:
-                return self._one(pk, self._reader.without_cache([pk], error))
+                return self._one(pk, self.reader.without_cache([pk], error))
             except Untranslatable:
                 return Untranslatable
         if (
             data is not None
             and data.startswith(self.shape.head(store.epoch))
-            and not (self._refreshes and self._reader.may_be_stale(data))
+            and not (self._refreshes and self.reader.may_be_stale(data))
         ):
             try:
                 row = self.shape.decode(entry.payload_of(data))
@@ -142,14 +142,14 @@ class CachedRows:
         if data is not None and is_mark(data) and settle(self.alias):
             data = None
         try:
-            return self._one(pk, self._reader.resume([pk], [data]))
+            return self._one(pk, self.reader.resume([pk], [data]))
         except Untranslatable:
             return Untranslatable
 
     def _get_versioned(self, pk: Any) -> Model | type[Untranslatable] | None:
         """The same where a row depends on its table's version: one round trip for both."""
         try:
-            return self._one(pk, self._reader.read([pk]))
+            return self._one(pk, self.reader.read([pk]))
         except Untranslatable:
             return Untranslatable
 
@@ -170,16 +170,16 @@ class CachedRows:
             return None
         try:
             if self._tags or self._refreshes:
-                rows = self._reader.read(asked)
+                rows = self.reader.read(asked)
             else:
                 found = self.store.get_many(names)
                 hits = self._all_hits(found)
                 if hits is not None:
                     return self.shape.instances(hits, self.seen_as)
-                rows = self._reader.resume(asked, found)
+                rows = self.reader.resume(asked, found)
         except StoreUnavailable as error:
             try:
-                rows = self._reader.without_cache(asked, error)
+                rows = self.reader.without_cache(asked, error)
             except Untranslatable:
                 return None
         except Untranslatable:
@@ -206,7 +206,7 @@ class CachedRows:
             if hits is not None:
                 return self.shape.instances(hits, self.seen_as)
             by_pk = dict(zip(asked, found, strict=False))
-            rows = self._reader.resume(list(by_pk), list(by_pk.values()))
+            rows = self.reader.resume(list(by_pk), list(by_pk.values()))
             if tags and len(rows) < len(by_pk):
                 return None
             if self.store.get_many(list(tags)) != list(tags.values()):
@@ -239,7 +239,7 @@ class CachedRows:
             made = {}
             if current == list(tags.values()):
                 for at in taken:
-                    packed = self._reader.packed(pks[at], rows[pks[at]], self.store.epoch)
+                    packed = self.reader.packed(pks[at], rows[pks[at]], self.store.epoch)
                     if packed is not None:
                         made[at] = packed
             if made:
@@ -249,7 +249,7 @@ class CachedRows:
             if left:
                 self.store.release(left, lease)
         except StoreUnavailable as error:
-            self._reader.failed(error)
+            self.reader.failed(error)
 
     def pk_of(self, row: Sequence[Any]) -> Any:
         """The primary key of a row, as entries are asked for by it."""
@@ -396,6 +396,15 @@ def rows_of(model: type[Model], hints: Mapping[str, Any] | None = None) -> Cache
         return None  # A row that came from a replica by using() leads to the replica's rows.
     key = (model, config.key_space().root, written, read)
     return config.remember(key, lambda: _make(model, config, written, read))
+
+
+def _reader_of(model: type[Model], alias: str) -> Reader[Any, Row] | None:
+    """The reader of a model's rows where they come from this database."""
+    rows = rows_of(model)
+    return rows.reader if rows is not None and rows.alias == alias else None
+
+
+registry.row_readers.append(_reader_of)
 
 
 def _make(model: type[Model], config: conf.Config, alias: str, seen_as: str) -> CachedRows | None:

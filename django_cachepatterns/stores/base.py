@@ -110,18 +110,25 @@ class Store(ABC):
         time.sleep(min(seconds, 0.002))
 
     @abstractmethod
-    def install(self, key: bytes, seen: bytes, writer: bytes, data: bytes, ttl: int) -> bool:
-        """Store what a transaction wrote in the place of its mark, if it is as it was seen.
+    def install(
+        self,
+        keys: Sequence[bytes],
+        seen: Sequence[bytes],
+        writer: bytes,
+        entries: Sequence[bytes],
+        ttls: Sequence[int],
+    ) -> list[bool]:
+        """Store what a transaction wrote in the place of its marks, each if it is as it was seen.
 
         Otherwise only the transaction is taken out of the mark, as by `end_write`.
 
         Args:
-            seen: the mark, read before the row was read again.
+            seen: the marks, read before the rows were read again.
             writer: the transaction's id.
-            data: the value entry.
-            ttl: its lifetime.
+            entries: the value entries.
+            ttls: their lifetimes.
 
-        Returns whether it was stored.
+        Returns which were stored.
         """
 
     @abstractmethod

@@ -175,9 +175,19 @@ class RedisStore(Store):
         """Seconds that a command may block: well below the connection's patience."""
         return float(self._pool.connection_kwargs.get("socket_timeout") or 0.25) / 4
 
-    def install(self, key: bytes, seen: bytes, writer: bytes, data: bytes, ttl: int) -> bool:
-        arguments = [seen, writer, data, b"%d" % ttl]
-        return bool(self._script(script("install"), [key], arguments) == 1)
+    def install(
+        self,
+        keys: Sequence[bytes],
+        seen: Sequence[bytes],
+        writer: bytes,
+        entries: Sequence[bytes],
+        ttls: Sequence[int],
+    ) -> list[bool]:
+        calls = [
+            ([key], [mark, writer, data, b"%d" % ttl])
+            for key, mark, data, ttl in zip(keys, seen, entries, ttls, strict=True)
+        ]
+        return [reply == 1 for reply in self._scripts(script("install"), calls)]
 
     def release(self, keys: Sequence[bytes], lease: bytes) -> None:
         self._chunked("release", keys, [lease])

@@ -6,6 +6,7 @@ runs after commit, rollback and savepoint rollback.
 
 from __future__ import annotations
 
+from .installable import Installable
 from .log import WriteLog, open_writes, settle, write_log, writing, wrote
 
-__all__ = ["WriteLog", "open_writes", "settle", "write_log", "writing", "wrote"]
+__all__ = ["Installable", "WriteLog", "open_writes", "settle", "write_log", "writing", "wrote"]

@@ -9,6 +9,7 @@ from functools import partial
 from .. import conf, hooks, metrics
 from ..exceptions import PolicyError, StoreUnavailable
 from ..stores import Store, store_of
+from .installable import MOST, Installable, install
 
 logger = logging.getLogger("django_cachepatterns")
 
@@ -30,11 +31,32 @@ def settle() -> None:
     _deliver("begin", (), lambda store: store.settle())
 
 
-def end(keys: Sequence[bytes], writer: bytes) -> None:
-    """Take the marks away."""
+def end(keys: Sequence[bytes], writer: bytes, *, committed: bool = False) -> None:
+    """Take the marks away.
+
+    Args:
+        committed: whether what was written may be stored in their place, see `installable`.
+    """
     for hook in hooks.before_end_write:
         hook(hooks.Written(tuple(keys)))
+    if committed:
+        keys = _installed(keys, writer)
+        if not keys:
+            return
     _deliver("end", keys, lambda store: store.post_end_write(keys, writer, partial(_ended, keys)))
+
+
+def _installed(keys: Sequence[bytes], writer: bytes) -> Sequence[bytes]:
+    """Store again what can be; returns the keys that are still marked."""
+    chosen = [key for key in keys if isinstance(key, Installable)]
+    if not chosen or len(chosen) > MOST:
+        return keys
+    try:
+        left = set(install(store_of(conf.config()), chosen, writer))
+    except (StoreUnavailable, PolicyError):
+        return keys  # The end that follows says so, or gets through.
+    done = set(chosen) - left
+    return [key for key in keys if key not in done]
 
 
 def drop(keys: Sequence[bytes]) -> None:

@@ -90,7 +90,7 @@ class WriteLog:
         if window in self._windows:
             self._windows.remove(window)
         if window.level is not None:
-            self._end_known([window.level])
+            self._end_known([window.level], committed=True)
 
     def queue(self, keys: Iterable[bytes], late: Late | None = None) -> None:
         """Have keys marked before the next writing statement of this transaction.
@@ -126,16 +126,20 @@ class WriteLog:
             self._unsettled = False
             delivery.settle()
 
-    def begin(self, keys: Iterable[bytes]) -> None:
-        """Mark entries now, for the rest of the transaction."""
+    def begin(self, keys: Iterable[bytes], window: Window | None = None) -> None:
+        """Mark entries now, for the rest of the transaction.
+
+        Args:
+            window: the write that they belong to; in autocommit they end with it.
+        """
         fresh: dict[Level, list[bytes]] = {}
-        self._add(keys, None, fresh)
+        self._add(keys, window, fresh)
         self._begin(fresh)
 
     def finish(self) -> None:
         """End every write: the transaction is over."""
         self._queue.clear()
-        self._end([level for level in self._levels if level.savepoints is not None])
+        self._end([level for level in self._levels if level.savepoints is not None], committed=True)
 
     def lift(self) -> None:
         """End what autocommit statements have marked: a statement failed.
@@ -248,12 +252,12 @@ class WriteLog:
         self._queue = [each for each in self._queue if each[0] is not level]
         self._end_known([level])
 
-    def _end_known(self, levels: list[Level]) -> None:
+    def _end_known(self, levels: list[Level], *, committed: bool = False) -> None:
         connection = self._connection()
         if connection is not None and state.outcome_unknown(connection):
             self._forget(levels)  # The marks lapse by themselves.
         else:
-            self._end(levels)
+            self._end(levels, committed=committed)
 
     def _begin(self, fresh: dict[Level, list[bytes]]) -> None:
         for level, keys in fresh.items():
@@ -269,11 +273,11 @@ class WriteLog:
         for window in [each for each in self._windows if each.abandoned()]:
             self.close(window)
 
-    def _end(self, levels: list[Level]) -> None:
+    def _end(self, levels: list[Level], *, committed: bool = False) -> None:
         ended = [(level.writer, level.keys) for level in levels if level.keys]
         self._forget(levels)
         for writer, keys in ended:
-            delivery.end(keys, writer)
+            delivery.end(keys, writer, committed=committed)
             undo_with_testcase(self._connection(), keys.copy)
 
     def _forget(self, levels: list[Level]) -> None:
