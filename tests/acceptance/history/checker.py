@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from django.test import override_settings
+
 from . import crew, leftovers
 from .areas import are_about_items
 from .crew import Job
@@ -17,6 +21,7 @@ from .workload import Workload
 
 READ = "tests.acceptance.history.readers:read"
 WRITE = "tests.acceptance.history.writers:write"
+SESSION_ENGINE = "django_cachepatterns.contrib.sessions"
 PATIENCE = 60.0
 """Seconds that a process may take longer than the run."""
 
@@ -30,7 +35,9 @@ def check(workload: Workload, name: str, scene: Scene) -> Verdict:
         Job(READ, (workload, name, kind, number)) for number, kind in enumerate(workload.readers)
     ]
     jobs += [Job(WRITE, (workload, name, number)) for number in range(workload.writers)]
-    with laid(workload.areas):
+    if name != "control":  # Its engine is Django's own.
+        scene = replace(scene, session_engine=SESSION_ENGINE)
+    with override_settings(SESSION_ENGINE=scene.session_engine), laid(workload.areas):
         tallies = crew.run(scene, jobs, workload.seconds + PATIENCE)
         if name != "control":
             last = subject("cachepatterns", workload.areas)

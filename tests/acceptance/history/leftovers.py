@@ -22,7 +22,8 @@ def compare(*models: Any) -> Tally:
 
     Counts `entries` by what they are. A fault is a `disagreement`: a value or an absence that a
     reader would believe and that the database does not say. A pointer that leads astray is
-    none, because readers check where it leads; it is counted.
+    none, because readers check where it leads; it is counted. So are results of queries, which
+    are asked for again by `checker`.
     """
     tally = Tally()
     for model in models:
@@ -38,6 +39,8 @@ def compare(*models: Any) -> Tally:
 def _entries(rows: CachedRows) -> Iterator[tuple[bytes, bytes]]:
     client = get_redis_connection("default")
     for key in sorted(client.scan_iter(rows.family + b"*", count=1000)):
+        if key.endswith((b"~waiting", b"~wake")):
+            continue  # Notes of those who waited, which lapse by themselves.
         data = client.get(key)
         if data is not None:
             yield key, data
@@ -49,6 +52,8 @@ def _compare(rows: CachedRows, key: bytes, data: bytes, tally: Tally) -> None:
         _name(key, data, tally)
     elif parts[0].epoch != rows.store.epoch:
         tally.fault("disagreement", f"{key!r} is of epoch {parts[0].epoch.hex()}")
+    elif key.startswith(keys.query(rows.family, "")):
+        tally.count("results")
     elif lookup := _lookup_of(rows, parts[0].fingerprint):
         _compare_pointer(rows, lookup, key, parts, tally)
     elif parts[0].fingerprint == rows.fingerprint:

@@ -17,6 +17,7 @@ class Scene:
 
     database: str
     cachepatterns: Mapping[str, Any]
+    session_engine: str = "django.contrib.sessions.backends.db"
 
     @classmethod
     def here(cls, **changes: Any) -> Scene:
@@ -30,4 +31,5 @@ class Scene:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
         settings.DATABASES["default"]["NAME"] = self.database
         settings.CACHEPATTERNS = dict(self.cachepatterns)
+        settings.SESSION_ENGINE = self.session_engine
         django.setup()

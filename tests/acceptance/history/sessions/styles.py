@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -79,7 +80,9 @@ class SessionStyles:
             session.save()
 
     def _make(self) -> None:
-        self._session(self._any_key()).save(must_create=True)
+        for key in (*KEYS, *LAPSING):
+            with contextlib.suppress(CreateError):
+                self._session(key).save(must_create=True)
 
     def _delete(self) -> None:
         key = self._any_key()
