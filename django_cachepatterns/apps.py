@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
 from django.core.signals import setting_changed
 from django.db.models import signals
@@ -15,10 +17,11 @@ class CachePatternsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, tracking  # noqa: F401 - the checks register themselves
+        from . import checks, hooks, tracking  # noqa: F401 - the checks register themselves
         from .invalidation import events
 
         tracking.start()
+        hooks.refreshers["celery"] = _send_to_celery
         for signal, receiver in (
             (signals.post_migrate, events.after_migrate),
             (signals.class_prepared, tracking.prepared),
@@ -26,3 +29,10 @@ class CachePatternsConfig(AppConfig):
         ):
             uid = f"django_cachepatterns.{receiver.__name__}"
             signal.connect(receiver, dispatch_uid=uid, weak=False)
+
+
+def _send_to_celery(key: bytes, recipe: dict[str, Any]) -> None:
+    """Celery is loaded when something is first refreshed by it."""
+    from .tasks import send
+
+    send(key, recipe)

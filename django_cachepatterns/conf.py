@@ -87,7 +87,7 @@ class Config:
 
     def current_tenant(self) -> str | None:
         """The tenant that keys are of now; `None` where there is none."""
-        given: str | None | _Unset = _tenant.get()
+        given: str | _Unset | None = _tenant.get()
         if not isinstance(given, _Unset):
             return given
         return self.tenant() if self.tenant is not None else None
@@ -97,7 +97,8 @@ class _Unset:
     """No tenant was given: the setting's callable is asked."""
 
 
-_tenant: ContextVar[str | None | _Unset] = ContextVar("tenant", default=_Unset())
+_UNSET = _Unset()
+_tenant: ContextVar[str | _Unset | None] = ContextVar("tenant", default=_UNSET)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 PATTERNS = ("read_through", "write_through", "cache_aside")
@@ -195,6 +196,12 @@ class CachePolicy:
                 "stampede is 'stale_while_revalidate', but there is no soft_ttl to say when a "
                 "value is stale.",
                 "Set soft_ttl to some seconds below the ttl, such as soft_ttl=240 with ttl=300.",
+            )
+        if self.refresh == "celery" and find_spec("celery") is None:
+            yield Problem(
+                "E035",
+                "refresh is 'celery', which is not installed.",
+                "Install django-cachepatterns[celery], or use refresh='thread'.",
             )
         if self.pattern == "write_through" and self.invalidation in ("ttl", "version"):
             yield Problem(

@@ -1,0 +1,59 @@
+"""Celery tasks: refreshes of stale values for policies with `refresh="celery"`.
+
+Celery finds them by `app.autodiscover_tasks()`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from celery import shared_task
+
+from . import conf
+from .refreshing import refresh_by_recipe
+from .stampede.refresher import REFRESHER
+
+logger = logging.getLogger("django_cachepatterns")
+
+EXPIRES = 60
+"""Seconds after which nobody needs a refresh any more: another reader has asked again."""
+PAUSE = 5.0
+"""Seconds in which a process asks for a key's refresh only once."""
+
+_asked: dict[bytes, float] = {}
+
+
+@shared_task(name="django_cachepatterns.refresh", ignore_result=True, expires=EXPIRES)
+def refresh(recipe: dict[str, Any], tenant: str | None = None) -> bool:
+    """Refresh a value that a reader found stale, if it is still so.
+
+    Args:
+        recipe: what the value's source said of it.
+        tenant: whose keys.
+    """
+    with conf.as_tenant(tenant):
+        return refresh_by_recipe(recipe)
+
+
+def send(key: bytes, recipe: dict[str, Any]) -> None:
+    """Have a worker refresh a key. Whoever found it stale waits neither for it nor for the broker.
+
+    A broker that is away leaves the value stale; the next reader after a pause asks again.
+    """
+    now = time.monotonic()
+    if _asked.get(key, 0.0) > now:
+        return
+    if len(_asked) > 10_000:
+        _asked.clear()
+    _asked[key] = now + PAUSE
+    tenant = conf.config().current_tenant()
+    REFRESHER.submit(b"celery:" + key, lambda: _send(key, recipe, tenant))
+
+
+def _send(key: bytes, recipe: dict[str, Any], tenant: str | None) -> None:
+    try:
+        refresh.apply_async((recipe, tenant), retry=False, ignore_result=True)
+    except Exception as error:  # noqa: BLE001 - each broker's transport has errors of its own
+        logger.warning("Celery was not told to refresh %s: %s", key.decode(), error)
