@@ -272,6 +272,23 @@ def test_clearsessions_deletes_the_expired_in_batches(
     assert [read(key).get("n") for key in keys] == [None, 1, None, None, 4, None, None]
 
 
+def test_clearsessions_ends_though_the_rows_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "BATCH", 2)
+    for _ in range(5):
+        store = SessionStore()
+        store.set_expiry(-1)
+        store.save()
+    batches: list[int] = []
+
+    def delete(queryset: Any) -> None:
+        batches.append(queryset.count())
+        assert len(batches) <= 3
+
+    monkeypatch.setattr(type(Session.objects.all()), "delete", delete)
+    clear()
+    assert batches == [2, 2, 1]
+
+
 def test_keys_that_are_made_up_leave_nothing_behind(
     redis_client: redis.Redis, django_assert_num_queries: Any
 ) -> None:

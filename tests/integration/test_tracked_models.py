@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.contrib.auth.models import Group, Permission, User, UserManager
 from django.contrib.contenttypes.models import ContentType
@@ -158,6 +159,20 @@ def in_a_transaction(clerk: Clerk) -> None:
     ],
 )
 def test_a_write_is_seen(write: Callable[[Clerk], None], clerk: Clerk) -> None:
+    write(clerk)
+    assert read_through(Clerk).get(pk=clerk.pk).name == "new"
+
+
+@pytest.mark.parametrize(
+    "write", [update, update_through_the_base_manager, update_of_a_related_manager]
+)
+def test_a_write_is_seen_after_django_has_made_new_managers(
+    write: Callable[[Clerk], None], clerk: Clerk
+) -> None:
+    held = Clerk.objects, Clerk._base_manager
+    apps.clear_cache()  # As whenever a model is added.
+    assert held[0] is not Clerk.objects
+    assert held[1] is not Clerk._base_manager
     write(clerk)
     assert read_through(Clerk).get(pk=clerk.pk).name == "new"
 
