@@ -99,7 +99,8 @@ def fragment_policy(name: str, ttl: Any, options: Mapping[str, Any]) -> CachePol
     base = ttl if isinstance(ttl, CachePolicy) else None
     if base is None and (not isinstance(ttl, int | float | timedelta) or isinstance(ttl, bool)):
         raise PolicyError(
-            f"fragment {name!r}: {ttl!r} is no ttl. Give seconds, a timedelta, or a CachePolicy of the context."
+            f"fragment {name!r}: {ttl!r} is no ttl. Give seconds, or a variable that holds a "
+            "timedelta or a CachePolicy."
         )
     # What it is rendered from is the request's: nobody else could render it.
     changes = {**options, "refresh": "inline"}
