@@ -96,6 +96,17 @@ def fragment_policy(name: str, ttl: Any, options: Mapping[str, Any]) -> CachePol
 
     Raises `PolicyError`.
     """
+    # Pages are made of many, and all but a few policies are alike.
+    key = ("fragment policy", type(ttl), ttl, *((k, type(v), v) for k, v in options.items()))
+    try:
+        hash(key)
+    except TypeError:
+        return _policy(name, ttl, options)
+    policy: CachePolicy = conf.config().remember(key, lambda: _policy(name, ttl, options))
+    return policy
+
+
+def _policy(name: str, ttl: Any, options: Mapping[str, Any]) -> CachePolicy:
     base = ttl if isinstance(ttl, CachePolicy) else None
     if base is None and (not isinstance(ttl, int | float | timedelta) or isinstance(ttl, bool)):
         raise PolicyError(

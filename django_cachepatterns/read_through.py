@@ -76,7 +76,7 @@ class ReadThrough:
         what = f"{type(self).__name__} {name!r}"
         if not isinstance(name, str) or not name:
             raise PolicyError(f"{what}: the name must be a text.")
-        self.name = name
+        self.name, self._key_name = name, f"{what}: the key"
         self._loaders = _Loaders(what, load, load_many)
         names = (tags,) if isinstance(tags, str) else tuple(tags)
         self._tags = [KeyTemplate(tag, _SIGNATURE, f"{what}: the tag") for tag in names]
@@ -100,7 +100,7 @@ class ReadThrough:
 
     def get_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
         """The values of keys, in one round trip and one load; absent ones are left out."""
-        asked = [self._asked(key) for key in dict.fromkeys(keys)]
+        asked = self._all_asked(dict.fromkeys(keys))
         return {each.what: value for each, value in self._read(asked).items()} if asked else {}
 
     def refresh(self, key: Any, default: Any = None) -> Any:
@@ -117,7 +117,7 @@ class ReadThrough:
 
     def invalidate_many(self, keys: Iterable[Any]) -> None:
         """The same for several keys, in one round trip."""
-        invalidate_keys([self._asked(key).key for key in keys])
+        invalidate_keys([asked.key for asked in self._all_asked(keys)])
 
     async def aget(self, key: Any, default: Any = None) -> Any:
         """`get` in a coroutine."""
@@ -126,7 +126,7 @@ class ReadThrough:
 
     async def aget_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
         """`get_many` in a coroutine."""
-        asked = [self._asked(key) for key in dict.fromkeys(keys)]
+        asked = self._all_asked(dict.fromkeys(keys))
         found = await self._aread(asked) if asked else {}
         return {each.what: value for each, value in found.items()}
 
@@ -164,11 +164,19 @@ class ReadThrough:
         return await (self._loaders.aload(asked) if reader is None else reader.aread(asked))
 
     def _asked(self, key: Any) -> Asked[Any]:
+        return self._all_asked([key])[0]
+
+    def _all_asked(self, keys: Iterable[Any]) -> list[Asked[Any]]:
         space = conf.config().key_space()
-        text = stable_text(key, f"The key {key!r} of {self!r}")
-        tags = [space.tag(tag.render({"key": key})) for tag in self._tags]
-        tags += self._depends.tags(space)
-        return Asked(self._prefix(space) + text.encode(), tuple(tags), key)
+        prefix, tables = self._prefix(space), self._depends.tags(space)
+        return [
+            Asked(
+                prefix + stable_text(key, self._key_name).encode(),
+                (*(space.tag(tag.render({"key": key})) for tag in self._tags), *tables),
+                key,
+            )
+            for key in keys
+        ]
 
     def _prefix(self, space: KeySpace) -> bytes:
         return f"{space.root}:value:{keys.part(self.name)}:".encode()
