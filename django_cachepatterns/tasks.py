@@ -9,7 +9,7 @@ import logging
 import time
 from typing import Any
 
-from celery import shared_task
+from celery import Celery, current_app, shared_task
 
 from . import conf
 from .refreshing import refresh_by_recipe
@@ -49,11 +49,14 @@ def send(key: bytes, recipe: dict[str, Any]) -> None:
         _asked.clear()
     _asked[key] = now + PAUSE
     tenant = conf.config().current_tenant()
-    REFRESHER.submit(b"celery:" + key, lambda: _send(key, recipe, tenant))
+    # The reader's own: which app is the current one is a matter of the thread.
+    app = current_app._get_current_object()
+    REFRESHER.submit(b"celery:" + key, lambda: _send(app, key, recipe, tenant))
 
 
-def _send(key: bytes, recipe: dict[str, Any], tenant: str | None) -> None:
+def _send(app: Celery, key: bytes, recipe: dict[str, Any], tenant: str | None) -> None:
+    arguments = (recipe, tenant)
     try:
-        refresh.apply_async((recipe, tenant), retry=False, ignore_result=True)
+        app.send_task(refresh.name, arguments, retry=False, ignore_result=True, expires=EXPIRES)
     except Exception as error:  # noqa: BLE001 - each broker's transport has errors of its own
         logger.warning("Celery was not told to refresh %s: %s", key.decode(), error)

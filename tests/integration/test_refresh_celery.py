@@ -1,0 +1,146 @@
+"""Refreshes by a real Celery worker, its broker on Valkey."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from celery import Celery
+from celery.contrib.testing.worker import start_worker
+from django.conf import settings as django_settings
+from django.db import connections
+
+from django_cachepatterns import cache_aside, metrics, tasks
+from django_cachepatterns.orm.rows import CachedRows, rows_of
+from django_cachepatterns.stampede.refresher import REFRESHER
+from tests.testapp.models import Shelf
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
+
+calls: list[int] = []
+
+
+@cache_aside(
+    key="celery:{number}",
+    ttl=600,
+    soft_ttl=0.05,
+    jitter=0,
+    stampede="stale_while_revalidate",
+    refresh="celery",
+)
+def doubled(number: int) -> int:
+    calls.append(number)
+    return 2 * number
+
+
+@pytest.fixture(autouse=True)
+def nothing_asked() -> None:
+    tasks._asked.clear()
+    calls.clear()
+
+
+@pytest.fixture
+def app() -> Iterator[Celery]:
+    app = Celery("cachepatterns-tests", broker=os.environ["REDIS_URL"], set_as_current=True)
+    app.conf.task_default_queue = f"{django_settings.KEY_PREFIX}-celery"
+    app.conf.broker_connection_retry_on_startup = True
+    app.conf.worker_hijack_root_logger = False
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def worker(app: Celery) -> Iterator[Any]:
+    with start_worker(app, perform_ping_check=False, pool="solo", shutdown_timeout=30) as worker:
+        yield worker
+    connections.close_all()
+
+
+@pytest.fixture
+def policy(settings: Any) -> None:
+    policy = {"stampede": "stale_while_revalidate", "soft_ttl": 60, "ttl": 600, "jitter": 0}
+    policies = {"testapp.Shelf": {**policy, "refresh": "celery"}}
+    settings.CACHEPATTERNS = {**settings.CACHEPATTERNS, "POLICIES": policies}
+
+
+def rows() -> CachedRows:
+    found = rows_of(Shelf)
+    assert found is not None
+    return found
+
+
+def made_stale(redis_client: Any) -> Shelf:
+    """A row that has changed behind its stale entry."""
+    shelf = Shelf.objects.create(name="old")
+    Shelf.objects.get(pk=shelf.pk)
+    key = rows().entry_key(shelf.pk)
+    data = redis_client.get(key)
+    redis_client.set(key, data[:18] + (1).to_bytes(8) + data[26:], keepttl=True)
+    with connections["default"].cursor() as cursor:
+        cursor.execute("UPDATE testapp_shelf SET name = 'new' WHERE id = %s", [shelf.pk])
+    return shelf
+
+
+def eventually(found: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_worker_refreshes_a_row(policy: None, worker: Any, redis_client: Any) -> None:
+    shelf = made_stale(redis_client)
+    assert Shelf.objects.get(pk=shelf.pk).name == "old"
+    eventually(lambda: Shelf.objects.get(pk=shelf.pk).name == "new")
+
+
+def test_a_worker_refreshes_a_function(worker: Any) -> None:
+    assert doubled(21) == 42
+    assert calls == [21]
+
+    def refreshed() -> bool:
+        assert doubled(21) == 42
+        return len(calls) > 1
+
+    eventually(refreshed)
+
+
+def test_one_task_is_sent_however_many_find_it_stale(
+    policy: None, app: Celery, redis_client: Any
+) -> None:
+    shelf = made_stale(redis_client)
+    for _ in range(20):
+        assert Shelf.objects.get(pk=shelf.pk).name == "old"
+    assert REFRESHER.wait_until_idle(10)
+    assert redis_client.llen(app.conf.task_default_queue) == 1
+    redis_client.delete(app.conf.task_default_queue)
+
+
+def test_without_a_broker_it_stays_stale(policy: None, redis_client: Any, caplog: Any) -> None:
+    app = Celery("nowhere", broker="redis://127.0.0.1:1/0", set_as_current=True)
+    try:
+        shelf = made_stale(redis_client)
+        before = metrics.snapshot()["load"]
+        assert Shelf.objects.get(pk=shelf.pk).name == "old"
+        assert REFRESHER.wait_until_idle(30)
+        assert "was not told to refresh" in caplog.text
+        assert Shelf.objects.get(pk=shelf.pk).name == "old"
+        assert metrics.snapshot()["load"] == before
+    finally:
+        app.close()
+
+
+def test_a_recipe_of_another_version_is_refused() -> None:
+    with pytest.raises(Exception, match="same version"):
+        tasks.refresh({"kind": "horoscope"})
+
+
+def test_a_refresh_that_came_too_late_does_nothing(policy: None) -> None:
+    shelf = Shelf.objects.create(name="fresh")
+    Shelf.objects.get(pk=shelf.pk)
+    recipe = rows().recipe(shelf.pk)
+    assert recipe is not None
+    assert not tasks.refresh(recipe)
