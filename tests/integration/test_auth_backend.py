@@ -14,7 +14,7 @@ from django.contrib.auth.models import Group, Permission, User, UserManager
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections
 from django.http import HttpRequest, JsonResponse
-from django.test import AsyncClient, Client, override_settings
+from django.test import AsyncClient, Client, TestCase, override_settings
 from django.urls import path
 from django.utils import timezone
 
@@ -132,6 +132,38 @@ def test_one_on_an_event_loop_of_its_own(user: User) -> None:
     answer, found = asyncio.run(story())
     assert answer == {"name": "countess", "n": None}
     assert found == user
+
+
+@override_settings(
+    ROOT_URLCONF=__name__,
+    AUTHENTICATION_BACKENDS=[BACKEND],
+    SESSION_ENGINE="django_cachepatterns.contrib.sessions",
+)
+class RequestsInATestCase(TestCase):
+    """Where no transaction ever commits."""
+
+    databases = {"default", "other"}
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.user = User.objects.create_user("ada")  # type: ignore[attr-defined]
+
+    def setUp(self) -> None:
+        self.client.force_login(self.user)  # type: ignore[attr-defined]
+        assert name(self.client) == "ada"
+
+    def test_an_authenticated_request_costs_no_sql(self) -> None:
+        with self.assertNumQueries(0):
+            assert name(self.client) == "ada"
+
+    def test_what_changes_is_seen(self) -> None:
+        User.objects.update(username="countess")
+        assert name(self.client) == "countess"
+
+    def test_what_changed_is_undone_with_its_test(self) -> None:
+        assert name(self.client) == "ada"
+        User.objects.all().delete()
+        assert name(self.client) == ""
 
 
 # What changes is seen at the next request

@@ -94,6 +94,19 @@ def test_a_read_is_one_get(key: str, listening: Listening) -> None:  # noqa: F81
     assert trips == [["GET"]]
 
 
+def test_a_save_reads_the_row_once_more(
+    key: str,
+    listening: Listening,  # noqa: F811
+    django_assert_num_queries: Any,
+) -> None:
+    store = SessionStore(key)
+    store["n"] = 2
+    # BEGIN, UPDATE, COMMIT, SELECT; the mark, a look at it, the row, the end.
+    with listening() as trips, django_assert_num_queries(4):
+        store.save()
+    assert len(trips) == 4
+
+
 def test_it_is_a_row_as_djangos_own_engine_writes_it(key: str) -> None:
     assert dict(DatabaseStore(key).load()) == {"n": 1}
     assert Session.objects.get(pk=key).get_decoded() == {"n": 1}

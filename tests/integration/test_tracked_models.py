@@ -39,7 +39,7 @@ from .test_round_trips import BEGIN_AND_END, Listening, listening  # noqa: F401 
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
-POLICIES = {"auth.User": {"ttl": 600}, "testapp.Clerk": {}}
+POLICIES = {"auth.User": {"ttl": 600}, "sessions.Session": {}, "testapp.Clerk": {}}
 Links: Any = Clerk.desks.through
 
 
