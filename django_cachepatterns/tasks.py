@@ -6,6 +6,7 @@ Celery finds them by `app.autodiscover_tasks()`.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from typing import Any
 
@@ -13,7 +14,7 @@ from celery import Celery, current_app, shared_task
 
 from . import conf
 from .refreshing import refresh_by_recipe
-from .stampede.refresher import REFRESHER
+from .stampede.refresher import Refresher
 
 logger = logging.getLogger("django_cachepatterns")
 
@@ -21,6 +22,10 @@ EXPIRES = 60
 """Seconds after which nobody needs a refresh any more: another reader has asked again."""
 PAUSE = 5.0
 """Seconds in which a process asks for a key's refresh only once."""
+
+SENDER = Refresher(threads=1)
+"""Talks to the broker. Of its own: a broker that is away must not hold other refreshes up."""
+os.register_at_fork(after_in_child=SENDER.forget)
 
 _asked: dict[bytes, float] = {}
 
@@ -51,7 +56,7 @@ def send(key: bytes, recipe: dict[str, Any]) -> None:
     tenant = conf.config().current_tenant()
     # The reader's own: which app is the current one is a matter of the thread.
     app = current_app._get_current_object()
-    REFRESHER.submit(b"celery:" + key, lambda: _send(app, key, recipe, tenant))
+    SENDER.submit(key, lambda: _send(app, key, recipe, tenant))
 
 
 def _send(app: Celery, key: bytes, recipe: dict[str, Any], tenant: str | None) -> None:
