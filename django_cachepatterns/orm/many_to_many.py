@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.db import router, transaction
 from django.db.models import Model, QuerySet
 from django.db.models.deletion import Collector
 
-from ..invalidation import registry, touched
+from ..invalidation import registry, touched, versions
 from ..transactions import write_log, writing
 from . import writes
 
@@ -26,7 +26,7 @@ def delete(queryset: QuerySet[Any], plain: Callable[[], Deleted]) -> Deleted:
     if Collector(using=alias).can_fast_delete(queryset):
         return plain()
     with transaction.atomic(using=alias, savepoint=False):
-        write_log(alias).begin(touched.by_keys(model, writes._lock(queryset, alias), alias))
+        write_log(alias).begin(_touched_by(model, writes._lock(queryset, alias), alias))
         return plain()
 
 
@@ -40,7 +40,12 @@ def before_delete(sender: type[Model], instance: Model, using: str, **kwargs: An
         rows = link.through._base_manager.using(using).filter(**{link.field: instance.pk})
         if not Collector(using=using).can_fast_delete(rows):
             pks = rows.values_list("pk", flat=True)
-            write_log(using).queue(touched.by_keys(link.through, pks, using))
+            write_log(using).queue(_touched_by(link.through, pks, using))
+
+
+def _touched_by(model: type[Model], pks: Iterable[Any], alias: str) -> Iterator[bytes]:
+    yield from touched.by_keys(model, pks, alias)
+    yield from versions.of_any_value(model, alias)
 
 
 def follow_instances(through: type[Model]) -> None:
@@ -58,14 +63,19 @@ def leave_instances(through: type[Model]) -> None:
 
 def _save_base(self: Model, **kwargs: Any) -> None:
     alias = kwargs.get("using") or router.db_for_write(type(self), instance=self)
-    with writing(alias, lambda: touched.by_save(self, alias)):
+    with writing(alias, lambda: _touched_by_instance(self, alias)):
         Model.save_base(self, **{**kwargs, "using": alias})
 
 
 def _delete(self: Model, using: str | None = None, keep_parents: bool = False) -> Deleted:
     alias = using or router.db_for_write(type(self), instance=self)
-    with writing(alias, lambda: touched.by_delete(self, alias)):
+    with writing(alias, lambda: _touched_by_instance(self, alias)):
         return Model.delete(self, using=alias, keep_parents=keep_parents)
+
+
+def _touched_by_instance(instance: Model, alias: str) -> Iterator[bytes]:
+    yield from touched.by_save(instance, alias)
+    yield from versions.of_any_value(type(instance), alias)
 
 
 _save_base.alters_data = True  # type: ignore[attr-defined]

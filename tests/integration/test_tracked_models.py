@@ -290,20 +290,20 @@ def delete_through_the_tables_manager(clerk: Clerk, desk: Desk) -> None:
     Links.objects.filter(desk=desk).delete()
 
 
-@pytest.mark.parametrize(
-    "write",
-    [
-        remove,
-        clear,
-        clear_from_the_other_end,
-        set_others,
-        delete_this_end,
-        delete_the_other_end,
-        delete_all_of_the_other_end,
-        delete_as_an_admin_inline_does,
-        delete_through_the_tables_manager,
-    ],
-)
+LOSE = [
+    remove,
+    clear,
+    clear_from_the_other_end,
+    set_others,
+    delete_this_end,
+    delete_the_other_end,
+    delete_all_of_the_other_end,
+    delete_as_an_admin_inline_does,
+    delete_through_the_tables_manager,
+]
+
+
+@pytest.mark.parametrize("write", LOSE)
 def test_a_lost_link_is_seen(
     write: Callable[[Clerk, Desk], None], clerk: Clerk, any_listener: None
 ) -> None:
@@ -313,6 +313,27 @@ def test_a_lost_link_is_seen(
     assert not Links.objects.filter(pk=link.pk).exists()
     with pytest.raises(ObjectDoesNotExist):
         read_through(Links).get(pk=link.pk)
+
+
+@pytest.mark.parametrize("write", LOSE)
+@pytest.mark.parametrize("indexes", [[], ["clerk"]], ids=["", "indexed"])
+def test_a_lost_link_is_seen_in_cached_results(
+    write: Callable[[Clerk, Desk], None],
+    indexes: list[str],
+    clerk: Clerk,
+    any_listener: None,
+    django_assert_num_queries: Any,
+) -> None:
+    policies = {**POLICIES, "testapp.Desk": {}, "testapp.*": {"indexes": indexes}}
+    with override_settings(CACHEPATTERNS={**django_settings.CACHEPATTERNS, "POLICIES": policies}):
+        desk = Desk.objects.get()
+        near = read_through(Desk).filter(clerks=clerk.pk, name="near").cache()
+        links = read_through(Links).filter(clerk=clerk.pk, desk=desk.pk).cache()
+        assert (near.all().count(), links.all().count()) == (1, 1)
+        with django_assert_num_queries(0):
+            assert (near.all().count(), links.all().count()) == (1, 1)
+        write(clerk, desk)
+        assert (near.all().count(), links.all().count()) == (0, 0)
 
 
 def test_a_new_link_is_seen(clerk: Clerk) -> None:
