@@ -15,8 +15,8 @@ Value (`V`) and negative (`N`) entries, all integers big-endian:
     32 16n versions that the value depends on
     ..     payload (none in a negative entry)
 
-A refresh is `R`, the token of its lease, 8 bytes of deadline (milliseconds since 1970), and then the
-value entry that it replaces and that is served meanwhile.
+A refresh is `R`, the token of its lease, 8 bytes of deadline (milliseconds since 1970), and then
+the value entry that it replaces and that is served meanwhile.
 
 A lease is `L` and its token. A mark is `W` and 16 + 13 bytes for each writer: the id of the
 transaction, and its deadline in milliseconds of the server's clock as decimal digits. A tag is

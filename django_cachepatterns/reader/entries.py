@@ -1,0 +1,58 @@
+"""What the entry of a key says must be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from .. import entry
+
+Key = TypeVar("Key")
+
+
+@dataclass(slots=True)
+class Sorted(Generic[Key]):
+    """What the entries of some keys say that must be done about them."""
+
+    missing: list[Key] = field(default_factory=list)
+    useless: list[tuple[Key, bytes]] = field(default_factory=list)
+    leased: list[Key] = field(default_factory=list)
+    marked: list[Key] = field(default_factory=list)
+    negative: list[tuple[Key, bytes]] = field(default_factory=list)
+
+
+class Absent:
+    """Known not to exist."""
+
+
+ABSENT = Absent()
+
+
+def is_mark(data: bytes) -> bool:
+    """Whether an entry is a well-formed mark."""
+    return (
+        data[:1] == entry.MARK
+        and len(data) > 1
+        and len(data) % entry.WRITER_SIZE == 1
+        and data[1 + entry.TOKEN_SIZE : 1 + entry.WRITER_SIZE].isdigit()
+    )
+
+
+def is_tag(data: bytes) -> bool:
+    """Whether an entry is a tag's version."""
+    return len(data) == 1 + entry.TOKEN_SIZE and data[:1] == entry.TAG
+
+
+def is_current(data: bytes, tags: Sequence[bytes | None]) -> bool:
+    """Whether an entry depends on just these versions."""
+    if not tags:
+        return data[30:32] == b"\0\0"
+    return entry.versions_of(data) == b"".join(
+        tag[1:] if tag is not None and is_tag(tag) else b"\0" for tag in tags
+    )
+
+
+def still(seen: bytes | None, found: bytes | None) -> bool:
+    """Whether the lease met the useless entry that was seen, or one that is not a string."""
+    return found is not None and (found == b"" or found == seen)

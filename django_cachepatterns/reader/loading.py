@@ -1,0 +1,260 @@
+"""Loading: what is missing is leased, loaded and filled."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from .. import entry, hooks, metrics
+from ..clock import Clock
+from ..exceptions import CodecError, StoreUnavailable
+from ..sources import Loaded, Source
+from ..steps import Load, Script
+from ..stores.base import Store
+from .entries import ABSENT, Sorted, is_tag, still
+from .looking import Key, Looking, Value
+from .memory import MEMORIES, Memory
+
+logger = logging.getLogger("django_cachepatterns")
+
+REFUSED_FOR = 10.0
+"""Seconds that a process remembers that a value could not be cached."""
+
+
+@dataclass(slots=True)
+class Token:
+    """A lease token, with the epoch and versions that were read when it was taken."""
+
+    token: bytes
+    lease: bytes
+    epoch: bytes = entry.NO_EPOCH
+    tags: dict[bytes, bytes] = field(default_factory=dict)
+
+    def versions(self, names: Iterable[bytes]) -> tuple[bytes, ...] | None:
+        """The versions of tags; `None` where one of them is being written."""
+        found = [self.tags.get(name, b"") for name in names]
+        return tuple(tag[1:] for tag in found) if all(map(is_tag, found)) else None
+
+
+class Loading(Looking[Key, Value]):
+    """Loads what is missing."""
+
+    def __init__(self, source: Source[Key, Value], store: Store, clock: Clock) -> None:
+        super().__init__(source, store, clock)
+        self._memory = MEMORIES.setdefault(source.name, Memory())
+        self.leased_tags: dict[bytes, bytes] = {}
+        """The tags as they were when the lease was taken that the present load is done under."""
+
+    def _token(self) -> Token:
+        token = entry.new_token()
+        return Token(token, entry.lease(token))
+
+    def _take_leases(
+        self, token: Token, todo: Sorted[Key], values: dict[Key, Any]
+    ) -> Script[tuple[list[Key], list[Key]]]:
+        """Lease what is missing; returns what is held, and what must be read without a fill."""
+        direct = list(todo.marked)
+        if todo.marked:
+            metrics.count(self.source.name, "bypass", len(todo.marked))
+        wanted: list[tuple[Key, bytes | None]] = [(key, None) for key in todo.missing]
+        wanted += todo.useless
+        if wanted:
+            metrics.count(self.source.name, "miss", len(wanted))
+        refused = [key for key, _ in wanted if not self._admits(key)]
+        if refused:
+            direct += refused
+            wanted = [(key, data) for key, data in wanted if key not in set(refused)]
+        if not wanted:
+            return [], direct
+        found = yield from self._lease(token, wanted)
+        held, marked = [], []
+        for (key, _), data in zip(wanted, found, strict=True):
+            if data is None:
+                sure = token.versions(self.source.tags(key)) is not None
+                (held if sure else marked).append(key)
+        if marked:
+            # A tag of theirs is being written: what is loaded now must not be kept.
+            metrics.count(self.source.name, "bypass", len(marked))
+            yield from self._release(marked, token)
+            direct += marked
+        lost = [(key, data) for (key, _), data in zip(wanted, found, strict=True) if data]
+        yield from self._sort_lost(lost, token, values, todo, direct)
+        return held, direct
+
+    def _admits(self, key: Key) -> bool:
+        """Whether what is loaded may and should be kept."""
+        if not self.source.may_fill(key):
+            return False
+        wanted, memory = self.source.policy.admit_after, self._memory
+        if wanted > 1 and memory.sketch.ask(self.source.entry_key(key)) < wanted:
+            metrics.count(self.source.name, "not_admitted")
+            return False
+        if not memory.refused:
+            return True
+        return memory.refused.get(self.source.entry_key(key), 0.0) <= self.clock.monotonic()
+
+    def _lease(
+        self, token: Token, wanted: Sequence[tuple[Key, bytes | None]]
+    ) -> Script[list[bytes | None]]:
+        source, lease = self.source, token.lease
+        ttl = int(source.policy.lease_ttl * 1000)
+        keys = [source.entry_key(key) for key, _ in wanted]
+        tags = list(dict.fromkeys(tag for key, _ in wanted for tag in source.tags(key)))
+        if source.tag is not None and source.policy.negative_ttl and source.tag not in tags:
+            tags.append(source.tag)
+        fresh = entry.tag(entry.new_token())
+        found, current = yield lambda: self.store.lease(keys, lease, ttl, tags, fresh)
+        token.tags = dict(zip(tags, current, strict=True))
+        token.epoch = self.store.epoch
+        stuck = [at for at, (_, seen) in enumerate(wanted) if still(seen, found[at])]
+        if stuck:
+            over = yield lambda: self.store.lease_over(
+                [keys[at] for at in stuck], [found[at] or b"" for at in stuck], lease, ttl
+            )
+            for at, data in zip(stuck, over, strict=True):
+                found[at] = data
+        return list(found)
+
+    def _sort_lost(
+        self,
+        lost: Sequence[tuple[Key, bytes]],
+        token: Token,
+        values: dict[Key, Any],
+        todo: Sorted[Key],
+        direct: list[Key],
+    ) -> Script[None]:
+        """Keys that another got hold of between the look and the lease."""
+        if not lost:
+            return
+        again = self._sort([key for key, _ in lost], [data for _, data in lost], token.tags, values)
+        yield from self._check_negatives(again, values)
+        todo.leased += again.leased
+        direct += again.marked + again.missing + [key for key, _ in again.useless]
+
+    def _load(
+        self, held: list[Key], direct: list[Key], token: Token, values: dict[Key, Any]
+    ) -> Script[None]:
+        source = self.source
+        metrics.count(source.name, "load", len(held) + len(direct))
+        self.leased_tags = token.tags if held else {}
+        started = perf_counter()
+        try:
+            loaded = yield Load(held + direct)
+            cost = int((perf_counter() - started) * 1e6)
+            if held:
+                keys = tuple(map(source.entry_key, held))
+                for hook in hooks.before_fill:
+                    hook(hooks.Loaded(keys, loaded.publish))
+        except GeneratorExit:
+            raise  # The coroutine is no more; the lease lapses by itself.
+        except BaseException:
+            yield from self._release(held, token)
+            raise
+        for key in held + direct:
+            values[key] = loaded.values.get(key, ABSENT)
+        if held:
+            yield from self._fill(held, loaded, token, cost)
+
+    def _fill(self, held: list[Key], loaded: Loaded, token: Token, cost: int) -> Script[None]:
+        keys: list[bytes] = []
+        entries: list[bytes] = []
+        ttls: list[int] = []
+        unused: list[Key] = []
+        for key in held:
+            made = self._entry(key, loaded, token, cost) if loaded.publish else None
+            if made is None:
+                unused.append(key)
+            else:
+                keys.append(self.source.entry_key(key))
+                entries.append(made[0])
+                ttls.append(made[1])
+        if unused:
+            yield from self._release(unused, token)
+        if not keys:
+            return
+        try:
+            stored = yield lambda: self.store.fill(keys, token.lease, entries, ttls)
+        except StoreUnavailable as error:
+            self.failed(error)
+            return
+        metrics.count(self.source.name, "fill", sum(stored))
+        metrics.count(self.source.name, "refused_fill", len(stored) - sum(stored))
+
+    def _entry(self, key: Key, loaded: Loaded, token: Token, cost: int) -> tuple[bytes, int] | None:
+        """The entry of a loaded value and its lifetime; `None` where it cannot be kept."""
+        source, policy = self.source, self.source.policy
+        if key not in loaded.values:
+            versions = token.versions(self._depends(key))
+            if source.tag is None or versions is None or not policy.negative_ttl:
+                return None
+            header = entry.Header(
+                entry.NEGATIVE, source.fingerprint, token.epoch, 0, cost, versions
+            )
+            return entry.pack(header), max(1, int(policy.negative_ttl * 1000))
+        versions = token.versions(source.tags(key))
+        if versions is None or not source.may_fill(key):
+            return None
+        return self.packed(key, loaded.values[key], token.epoch, versions, cost)
+
+    def packed(
+        self, key: Key, value: Value, epoch: bytes, versions: tuple[bytes, ...] = (), cost: int = 0
+    ) -> tuple[bytes, int] | None:
+        """The entry of a value and its lifetime in ms; `None` where it cannot be kept."""
+        source, policy = self.source, self.source.policy
+        try:
+            payload = source.encode(value)
+        except CodecError as error:
+            self._refuse(key, "unencodable", str(error))
+            return None
+        ttl = policy.expires_in()
+        header = entry.Header(
+            entry.VALUE, source.fingerprint, epoch, self._soft_expiry(ttl), cost, versions
+        )
+        data = entry.pack(header, payload)
+        limit = min(policy.max_size or self.store.largest_entry, self.store.largest_entry)
+        if len(data) > limit:
+            self._refuse(key, "oversize", f"it has {len(data)} bytes, the limit is {limit}")
+            return None
+        return data, ttl
+
+    def _refuse(self, key: Key, outcome: str, reason: str) -> None:
+        """A value that cannot be kept: for a while nobody waits for its being cached."""
+        name = self.source.entry_key(key)
+        metrics.count(self.source.name, outcome)
+        memory = self._memory
+        if len(memory.refused) > 1000:
+            memory.refused.clear()
+        memory.refused[name] = self.clock.monotonic() + REFUSED_FOR
+        if outcome not in memory.said:
+            memory.said.add(outcome)
+            logger.warning(
+                "%s is not cached: %s. (Said once for all of %s.)",
+                name.decode(),
+                reason,
+                self.source.name,
+            )
+
+    def _release(self, keys: Sequence[Key], token: Token) -> Script[None]:
+        if not keys:
+            return
+        names = [self.source.entry_key(key) for key in keys]
+        try:
+            yield lambda: self.store.release(names, token.lease)
+        except StoreUnavailable as error:
+            self.failed(error)
+
+    def _without_cache(
+        self, asked: Sequence[Key], error: StoreUnavailable
+    ) -> Script[dict[Key, Value]]:
+        if not asked:
+            return {}
+        self.failed(error)
+        loaded = yield Load(asked)
+        return dict(loaded.values)
+
+    def _soft_expiry(self, ttl: int) -> int:
+        """Milliseconds since 1970 from which a value that lives for `ttl` ms is stale; 0: never."""
+        return 0

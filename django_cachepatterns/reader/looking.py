@@ -1,0 +1,152 @@
+"""Looking: entries and their tags are read in one round trip, and sorted by what they say."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from .. import entry, metrics
+from ..clock import Clock
+from ..exceptions import CodecError, StoreUnavailable
+from ..sources import Source
+from ..stampede.lease import is_lease
+from ..steps import Script
+from ..stores.base import Store
+from .entries import ABSENT, Sorted, is_current, is_mark
+
+logger = logging.getLogger("django_cachepatterns")
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Looking(Generic[Key, Value]):
+    """Looks at entries of one source in one store."""
+
+    def __init__(self, source: Source[Key, Value], store: Store, clock: Clock) -> None:
+        self.source = source
+        self.store = store
+        self.clock = clock
+        self.seen_tags: dict[bytes, bytes | None] = {}
+        """The tags as the last look found them; for a reader that only one thread has."""
+
+    def failed(self, error: StoreUnavailable) -> None:
+        """Count and log that the store did not answer."""
+        metrics.count(self.source.name, "error")
+        logger.warning("Reading %s from the database: %s", self.source.name, error)
+
+    def _names(self, asked: Sequence[Key]) -> list[bytes]:
+        """The keys of entries, and after them those of the tags that they depend on."""
+        source = self.source
+        names = [source.entry_key(key) for key in asked]
+        tags = dict.fromkeys(tag for key in asked for tag in source.tags(key))
+        return [*names, *tags]
+
+    def _look(
+        self,
+        asked: Sequence[Key],
+        values: dict[Key, Any],
+        found: Sequence[bytes | None] | None = None,
+    ) -> Script[Sorted[Key]]:
+        """Read entries and tags in one round trip, unless they are given."""
+        names = self._names(asked) if found is None or len(found) > len(asked) else ()
+        if found is None:
+            found = yield lambda: self.store.get_many(names)
+        self.seen_tags = tags = dict(zip(names[len(asked) :], found[len(asked) :], strict=True))
+        return self._sort(asked, found[: len(asked)], tags, values)
+
+    def _sort(
+        self,
+        asked: Sequence[Key],
+        found: Sequence[bytes | None],
+        tags: Mapping[bytes, bytes | None],
+        values: dict[Key, Any],
+    ) -> Sorted[Key]:
+        todo: Sorted[Key] = Sorted()
+        start = entry.head(entry.VALUE, self.source.fingerprint, self.store.epoch)
+        nothing = entry.head(entry.NEGATIVE, self.source.fingerprint, self.store.epoch)
+        for key, data in zip(asked, found, strict=True):
+            current = [tags.get(tag) for tag in self.source.tags(key)]
+            if any(tag is not None and is_mark(tag) for tag in current):
+                todo.marked.append(key)
+            elif data is None:
+                todo.missing.append(key)
+            elif data.startswith(start):
+                self._decode(key, data, data, current, values, todo)
+            elif data.startswith(nothing):
+                todo.negative.append((key, data))
+            elif is_lease(data):
+                todo.leased.append(key)
+            elif is_mark(data):
+                todo.marked.append(key)
+            elif data[:1] == entry.REFRESH and data[entry.REFRESH_SIZE :].startswith(start):
+                self._decode(key, data, data[entry.REFRESH_SIZE :], current, values, todo)
+            else:
+                self._useless(key, data, todo)
+        return todo
+
+    def _decode(
+        self,
+        key: Key,
+        data: bytes,
+        value: bytes,
+        tags: Sequence[bytes | None],
+        values: dict[Key, Any],
+        todo: Sorted[Key],
+    ) -> None:
+        """A value, as long as it was loaded under the versions that its tags have now."""
+        if not is_current(value, tags):
+            todo.useless.append((key, data))
+            return
+        try:
+            values[key] = self.source.decode(entry.payload_of(value))
+        except CodecError:
+            self._useless(key, data, todo)
+            return
+        self._hit(key, data, value, values)
+
+    def _useless(self, key: Key, data: bytes, todo: Sorted[Key]) -> None:
+        """An entry of another schema or server is a plain miss; anything else is corrupt."""
+        value = entry.being_refreshed(data)[1] if data[:1] == entry.REFRESH else data
+        parts = entry.unpack(value)
+        same = parts is not None and parts[0].fingerprint == self.source.fingerprint
+        if parts is None or (same and parts[0].epoch == self.store.epoch):
+            metrics.count(self.source.name, "corrupt")
+            name = self.source.entry_key(key).decode()
+            logger.warning("Cache entry %s is not one; it is loaded again.", name)
+        todo.useless.append((key, data))
+
+    def _check_negatives(self, todo: Sorted[Key], values: dict[Key, Any]) -> Script[None]:
+        if not todo.negative:
+            return
+        source = self.source
+        negative, todo.negative = todo.negative, []
+        names = [source.tag] if source.tag else []
+        names += dict.fromkeys(tag for key, _ in negative for tag in source.tags(key))
+        found = yield lambda: self.store.get_many(names)
+        tags = dict(zip(names, found, strict=True))
+        for key, data in negative:
+            current = [tags.get(name) for name in self._depends(key)]
+            if source.tag and is_current(data, current):
+                values[key] = ABSENT
+                metrics.count(source.name, "negative")
+            else:
+                todo.useless.append((key, data))
+
+    def _depends(self, key: Key) -> tuple[bytes, ...]:
+        """The tags of a negative entry."""
+        tag = self.source.tag
+        return (tag, *self.source.tags(key)) if tag is not None else self.source.tags(key)
+
+    def _peeking(self, asked: Sequence[Key]) -> Script[dict[Key, Value]]:
+        values: dict[Key, Any] = {}
+        try:
+            yield from self._look(asked, values)
+        except StoreUnavailable as error:
+            self.failed(error)
+        return values
+
+    def _hit(self, key: Key, data: bytes, value: bytes, values: dict[Key, Any]) -> None:
+        """A value was found: `data` is the entry, `value` what it serves."""
+        metrics.count(self.source.name, "hit")

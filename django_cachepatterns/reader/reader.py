@@ -1,0 +1,204 @@
+"""The reader: what is there is served, what is not is loaded once, whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import entry, metrics
+from ..clock import SYSTEM_CLOCK, Clock
+from ..exceptions import StoreUnavailable
+from ..sources import Source
+from ..stampede.flights import FLIGHTS, Flight, Flights
+from ..stampede.lease import LONGEST_WAIT
+from ..steps import Join, Script, arun, run
+from ..stores.base import Store
+from .entries import ABSENT, Sorted
+from .looking import Key, Value
+from .refreshing import Refreshing
+
+_LEASING = frozenset({"lease", "stale_while_revalidate", "early_refresh"})
+
+
+class Reader(Refreshing[Key, Value]):
+    """Reads of one source through one store.
+
+    Args:
+        source: what is read.
+        store: where entries live.
+        clock: for the wait on another's lease.
+        flights: who is already on the way to an entry in this process.
+    """
+
+    def __init__(
+        self,
+        source: Source[Key, Value],
+        store: Store,
+        clock: Clock = SYSTEM_CLOCK,
+        flights: Flights = FLIGHTS,
+    ) -> None:
+        super().__init__(source, store, clock)
+        self._flights = flights
+        self._leases = source.policy.stampede in _LEASING
+
+    def read(self, asked: Sequence[Key]) -> dict[Key, Value]:
+        """The values of keys; absent ones are left out. Never raises for the cache's sake."""
+        return run(self._reading(asked), self.source.load)
+
+    async def aread(self, asked: Sequence[Key]) -> dict[Key, Value]:
+        """The same in a coroutine, for a source that has an `aload`."""
+        return await arun(self._reading(asked), self.source.aload)  # type: ignore[attr-defined]
+
+    def resume(self, asked: Sequence[Key], found: Sequence[bytes | None]) -> dict[Key, Value]:
+        """The same, for entries without tags that were fetched already."""
+        return run(self._reading(asked, found), self.source.load)
+
+    def peek(self, asked: Sequence[Key]) -> dict[Key, Value]:
+        """The values that are in the cache, without a load."""
+        return run(self._peeking(asked), self.source.load)
+
+    async def apeek(self, asked: Sequence[Key]) -> dict[Key, Value]:
+        """The same in a coroutine."""
+        return await arun(self._peeking(asked), self.source.aload)  # type: ignore[attr-defined]
+
+    def refresh(self, asked: Key) -> dict[Key, Value]:
+        """Load one key anew, whatever the cache holds, and store it."""
+        return run(self._refreshing(asked), self.source.load)
+
+    async def arefresh(self, asked: Key) -> dict[Key, Value]:
+        """The same in a coroutine."""
+        return await arun(self._refreshing(asked), self.source.aload)  # type: ignore[attr-defined]
+
+    def without_cache(self, asked: Sequence[Key], error: StoreUnavailable) -> dict[Key, Value]:
+        """The values of keys from the database, because the store failed."""
+        return run(self._without_cache(asked, error), self.source.load)
+
+    def _reading(
+        self, asked: Sequence[Key], found: Sequence[bytes | None] | None = None
+    ) -> Script[dict[Key, Value]]:
+        values: dict[Key, Any] = {}
+        try:
+            yield from self._read(asked, found, values)
+        except StoreUnavailable as error:
+            rest = [key for key in asked if key not in values]
+            values.update((yield from self._without_cache(rest, error)))
+        return {key: value for key, value in values.items() if value is not ABSENT}
+
+    def _read(
+        self,
+        asked: Sequence[Key],
+        found: Sequence[bytes | None] | None,
+        values: dict[Key, Any],
+    ) -> Script[None]:
+        todo = yield from self._look(asked, values, found)
+        deadline: float | None = None
+        while True:
+            yield from self._check_negatives(todo, values)
+            if deadline is None and todo.leased:
+                deadline = self.clock.monotonic() + self.source.policy.lease_wait
+                metrics.count(self.source.name, "wait", len(todo.leased))
+            flight, leads = self._board(todo)
+            if flight is not None and not leads:
+                deadline = deadline or self.clock.monotonic() + self.source.policy.lease_wait
+                todo = yield from self._fly_along(flight, todo, deadline, values)
+                if deadline <= self.clock.monotonic():
+                    rest = [key for key in asked if key not in values]
+                    yield from self._load([], rest, self._token(), values)
+                    return
+                continue
+            try:
+                todo = yield from self._go(todo, deadline, values)
+            except BaseException:
+                if flight is not None:
+                    self._flights.close(self.source.entry_key(asked[0]), flight)
+                    flight.land(None)
+                raise
+            if flight is not None:
+                yield from self._land(asked[0], flight)
+            if not (todo.missing or todo.useless or todo.leased or todo.marked or todo.negative):
+                return
+
+    def _go(
+        self, todo: Sorted[Key], deadline: float | None, values: dict[Key, Any]
+    ) -> Script[Sorted[Key]]:
+        """Load what can be leased, wait for what others load; returns what is still to be done."""
+        token = self._token()
+        held, direct = yield from self._take_leases(token, todo, values)
+        if held or direct:
+            yield from self._load(held, direct, token, values)
+        if not todo.leased:
+            return Sorted()
+        if deadline is None:
+            deadline = self.clock.monotonic() + self.source.policy.lease_wait
+            metrics.count(self.source.name, "wait", len(todo.leased))
+        if not self._leases or deadline <= self.clock.monotonic():
+            yield from self._load([], todo.leased, token, values)
+            return Sorted()
+        # Whose lease ends without a value is missing again: one of those who waited takes the next
+        # lease, and the others go on waiting.
+        return (yield from self._wait(todo.leased, deadline, values))
+
+    def _wait(
+        self, waiting: Sequence[Key], deadline: float, values: dict[Key, Any]
+    ) -> Script[Sorted[Key]]:
+        """Wait until none of some keys is leased, or the deadline; returns what is to be done."""
+        done: Sorted[Key] = Sorted()
+        while True:
+            left = deadline - self.clock.monotonic()
+            keys = [self.source.entry_key(key) for key in waiting]
+            if left > 0:
+                seconds = min(left, LONGEST_WAIT)
+                yield lambda keys=keys, seconds=seconds: self.store.wait(keys, seconds)
+            found = yield from self._look(waiting, values)
+            for name in ("missing", "useless", "marked", "negative"):
+                getattr(done, name).extend(getattr(found, name))
+            waiting = found.leased
+            if not waiting or left <= 0:
+                done.leased = found.leased
+                return done
+
+    def _board(self, todo: Sorted[Key]) -> tuple[Flight | None, bool]:
+        """The flight to the one key that is wanted, where there is just one."""
+        wanted = todo.missing + [key for key, _ in todo.useless] + todo.leased
+        if not self._leases or len(wanted) != 1 or todo.marked:
+            return None, True
+        if not self.source.may_fill(wanted[0]):
+            return None, True
+        return self._flights.join(self.source.entry_key(wanted[0]))
+
+    def _fly_along(
+        self, flight: Flight, todo: Sorted[Key], deadline: float, values: dict[Key, Any]
+    ) -> Script[Sorted[Key]]:
+        wanted = todo.missing + [key for key, _ in todo.useless] + todo.leased
+        left = max(deadline - self.clock.monotonic(), 0.001)
+        if not todo.leased:
+            metrics.count(self.source.name, "wait")
+        found = yield Join(flight.future, left)
+        return (yield from self._look(wanted, values, found))
+
+    def _land(self, asked: Key, flight: Flight) -> Script[None]:
+        """Show those who have joined what stands in the store now."""
+        if not self._flights.close(self.source.entry_key(asked), flight):
+            return
+        found: list[bytes | None] | None = None
+        try:
+            found = yield lambda: self.store.get_many(self._names([asked]))
+        except StoreUnavailable as error:
+            self.failed(error)
+        finally:
+            flight.land(found)
+
+    def _refreshing(self, asked: Key) -> Script[dict[Key, Value]]:
+        """Load whatever the cache holds: over a value under a refresh lease, else under a lease."""
+        try:
+            found = yield lambda: self.store.get_many([self.source.entry_key(asked)])
+            data = found[0]
+            if self.source.may_fill(asked) and data is not None and data[:1] == entry.VALUE:
+                values = yield from self._refresh_over(asked, data)
+                if values:
+                    return values
+            keys = [self.source.entry_key(asked)]
+            yield lambda: self.store.drop(keys)
+        except StoreUnavailable as error:
+            return (yield from self._without_cache([asked], error))
+        return (yield from self._reading([asked]))
