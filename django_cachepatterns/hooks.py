@@ -31,7 +31,7 @@ class Written:
 
 
 refreshers: dict[str, Callable[[bytes, dict[str, Any]], object]] = {}
-"""Who loads stale values elsewhere, by the policy's `refresh`; told an entry's key and its recipe."""
+"""Who loads stale values elsewhere, by the policy's `refresh`; told an entry's key and recipe."""
 
 before_fill: tuple[Callable[[Loaded], Any], ...] = ()
 before_end_write: tuple[Callable[[Written], Any], ...] = ()

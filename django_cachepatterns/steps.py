@@ -51,7 +51,7 @@ def run(script: Script[T], load: Callable[[Sequence[Any]], Any]) -> T:
             return result
         try:
             given, send = _done(step, load), script.send
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the script is where it is raised
             given, send = error, script.throw
 
 
@@ -67,7 +67,7 @@ async def arun(script: Script[T], load: Callable[[Sequence[Any]], Any]) -> T:
             return result
         try:
             given, send = await _adone(step, load), script.send
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - as above
             given, send = error, script.throw
 
 

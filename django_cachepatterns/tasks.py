@@ -30,7 +30,9 @@ os.register_at_fork(after_in_child=SENDER.forget)
 _asked: dict[bytes, float] = {}
 
 
-@shared_task(name="django_cachepatterns.refresh", ignore_result=True, expires=EXPIRES)
+@shared_task(  # type: ignore[untyped-decorator]
+    name="django_cachepatterns.refresh", ignore_result=True, expires=EXPIRES
+)
 def refresh(recipe: dict[str, Any], tenant: str | None = None) -> bool:
     """Refresh a value that a reader found stale, if it is still so.
 

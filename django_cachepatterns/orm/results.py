@@ -40,7 +40,7 @@ class Result:
         compute: runs the query, and gives a value that a codec can carry.
     """
 
-    tag = None
+    tag: bytes | None = None
 
     def __init__(
         self,

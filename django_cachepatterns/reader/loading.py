@@ -70,7 +70,8 @@ class Loading(Looking[Key, Value]):
         if not wanted:
             return [], direct
         found = yield from self._lease(token, wanted)
-        held, marked = [], []
+        held: list[Key] = []
+        marked: list[Key] = []
         for (key, _), data in zip(wanted, found, strict=True):
             if data is None:
                 sure = token.versions(self.source.tags(key)) is not None

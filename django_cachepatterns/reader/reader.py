@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from .. import entry, metrics
@@ -148,7 +149,7 @@ class Reader(Refreshing[Key, Value]):
             keys = [self.source.entry_key(key) for key in waiting]
             if left > 0:
                 seconds = min(left, LONGEST_WAIT)
-                yield lambda keys=keys, seconds=seconds: self.store.wait(keys, seconds)
+                yield partial(self.store.wait, keys, seconds)
             found = yield from self._look(waiting, values)
             for name in ("missing", "useless", "marked", "negative"):
                 getattr(done, name).extend(getattr(found, name))

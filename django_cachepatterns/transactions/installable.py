@@ -1,8 +1,8 @@
 """Write-through: what a transaction wrote is read again after its commit, and stored.
 
-Storing it is a compare-and-set on the mark: it must be as it was before the row was read again, with
-no writer in it but this one. So two writers can end in any order, and the newest row wins: whoever
-leaves last, alone, has read what both have written.
+Storing it is a compare-and-set on the mark: it must be as it was before the row was read again,
+with no writer in it but this one. So two writers can end in any order, and the newest row wins:
+whoever leaves last, alone, has read what both have written.
 """
 
 from __future__ import annotations
