@@ -19,6 +19,7 @@ from asgiref.sync import sync_to_async
 from . import conf
 from .arguments import Binder, KeyTemplate, default_template
 from .exceptions import PolicyError
+from .invalidation.invalidate import drop
 from .keys import KeySpace
 from .policy import CachePolicy
 from .stampede import revalidate
@@ -29,7 +30,6 @@ from .values import (
     Family,
     Live,
     Values,
-    invalidate_keys,
     policy_from,
 )
 
@@ -118,7 +118,7 @@ class CachedFunction(Generic[P, R]):
 
         In a transaction: from its commit on; until then this key goes past the cache.
         """
-        invalidate_keys([self._asked(args, kwargs).key])
+        drop([self._asked(args, kwargs).key])
 
     async def ainvalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """The same from a coroutine, in the transaction that `sync_to_async` code is in."""

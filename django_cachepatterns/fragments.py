@@ -13,9 +13,10 @@ from django.utils.translation import get_language
 from . import conf, keys
 from .arguments import stable_text
 from .exceptions import PolicyError
+from .invalidation.invalidate import drop
 from .keys import KeySpace
 from .policy import CachePolicy
-from .values import Asked, Dependencies, Family, Live, Values, invalidate_keys, policy_from
+from .values import Asked, Dependencies, Family, Live, Values, policy_from
 
 Render = Callable[[], str]
 """Renders a fragment anew."""
@@ -131,7 +132,7 @@ def invalidate_fragment(name: str, *vary: Any) -> None:
         vary: the values that it varies on, all of them; without any, every fragment of the name.
     """
     space = conf.config().key_space()
-    invalidate_keys([Fragment(name, vary).tags(space)[-1]])
+    drop([Fragment(name, vary).tags(space)[-1]])
 
 
 def _live(name: str, policy: CachePolicy) -> Live[Render]:

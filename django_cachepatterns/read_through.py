@@ -18,6 +18,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from . import conf, keys
 from .arguments import KeyTemplate, stable_text
 from .exceptions import PolicyError
+from .invalidation.invalidate import drop
 from .keys import KeySpace
 from .policy import CachePolicy
 from .stampede import revalidate
@@ -28,7 +29,6 @@ from .values import (
     Family,
     Live,
     Values,
-    invalidate_keys,
     policy_from,
 )
 
@@ -117,7 +117,7 @@ class ReadThrough:
 
     def invalidate_many(self, keys: Iterable[Any]) -> None:
         """The same for several keys, in one round trip."""
-        invalidate_keys([asked.key for asked in self._all_asked(keys)])
+        drop([asked.key for asked in self._all_asked(keys)])
 
     async def aget(self, key: Any, default: Any = None) -> Any:
         """`get` in a coroutine."""
@@ -216,7 +216,7 @@ class _Loaders:
         for each in given:
             if not callable(each):
                 raise PolicyError(f"{what}: {each!r} cannot be called. Give a function.")
-        kinds = {_is_coroutine_function(each) for each in given}
+        kinds = {is_coroutine_function(each) for each in given}
         if len(kinds) > 1:
             raise PolicyError(
                 f"{what}: one of load and load_many is a coroutine function. Make both, or none."
@@ -287,7 +287,8 @@ def _origin(function: Any) -> str:
     return f"{function.__module__}.{function.__qualname__}"
 
 
-def _is_coroutine_function(function: Any) -> bool:
+def is_coroutine_function(function: Any) -> bool:
+    """Whether a call has to be awaited; of objects that can be called, too."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
     )

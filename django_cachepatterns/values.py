@@ -28,9 +28,8 @@ from .policy import OPTIONS, CachePolicy
 from .reader import Reader
 from .sources import Loaded
 from .stores import store_of
-from .transactions import delivery, open_writes, write_log, wrote
+from .transactions import open_writes, wrote
 from .transactions.publishing import may_publish, reads_noted
-from .transactions.state import in_transaction
 
 logger = logging.getLogger("django_cachepatterns")
 
@@ -211,6 +210,11 @@ class Dependencies:
                     "follows. Derive it from CachedModel, or name it in "
                     f"CACHEPATTERNS['POLICIES']: {{'{model._meta.label}': {{}}}}."
                 )
+            elif conf.policy_of(model).invalidation == "ttl":
+                found.append(
+                    f"{self._name}: depends_on has {model._meta.label}, whose policy has "
+                    "invalidation='ttl', so that its writes are told to nobody. Use 'hybrid' there."
+                )
         return found
 
     def _tables(self) -> tuple[type[Model], ...]:
@@ -284,20 +288,6 @@ def policy_from(
 
 
 _FOR_MODELS = frozenset({"lookups", "indexes", "pattern", "invalidation"})
-
-
-def invalidate_keys(names: Iterable[bytes]) -> None:
-    """Have entries or tags loaded anew: now, and where transactions are open once they end.
-
-    Until then they are marked: others load past the cache, and what this thread has not yet
-    committed is not stored.
-    """
-    found = list(names)
-    open_ones = [each for each in connections.all(initialized_only=True) if in_transaction(each)]
-    for connection in open_ones:
-        write_log(connection.alias).begin(found)
-    if found and not open_ones:
-        delivery.drop(found)
 
 
 def _fingerprint(*parts: str) -> bytes:

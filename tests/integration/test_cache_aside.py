@@ -20,15 +20,15 @@ from asgiref.sync import sync_to_async
 from django.db import connections, transaction
 from django.test import TestCase, override_settings
 
-from django_cachepatterns import CachePolicy, cache_aside, hooks, metrics
+from django_cachepatterns import CachePolicy, cache_aside, hooks, invalidate, metrics
 from django_cachepatterns.arguments import UnstableArgument
 from django_cachepatterns.cache_aside import refresh_stale
 from django_cachepatterns.conf import config
 from django_cachepatterns.exceptions import PolicyError
 from django_cachepatterns.transactions.delivery import drop
-from django_cachepatterns.values import dependency_problems, invalidate_keys
+from django_cachepatterns.values import dependency_problems
 from example_project.servers import Valkey
-from tests.testapp.models import Basket, Cafe, Item, ItemProxy, Place, Shelf
+from tests.testapp.models import Basket, Cafe, Item, ItemProxy, Place, Shelf, TtlOnly
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,10 +43,6 @@ class Counted:
     def __call__(self) -> int:
         self.calls += 1
         return self.calls
-
-
-def invalidate_tag(name: str) -> None:
-    invalidate_keys([config().key_space().tag(name)])
 
 
 def in_threads(number: int, function: Callable[[], Any]) -> list[Any]:
@@ -496,7 +492,7 @@ def test_an_invalidation_during_the_load_refuses_the_fill(elsewhere: Any) -> Non
     def write() -> None:
         Item.objects.create(name="x", slug=f"x{next(numbers)}")
 
-    meanwhile = [slow.invalidate, lambda: invalidate_tag("catalog"), write]
+    meanwhile = [slow.invalidate, lambda: invalidate("catalog"), write]
     for at, change in enumerate(meanwhile):
         refused = metrics.snapshot()["refused_fill"]
         done: list[bool] = []
@@ -526,11 +522,11 @@ def test_an_invalidated_tag_makes_values_stale() -> None:
         return calls()
 
     assert [tagged(1, 7), tagged(2, 7), tagged(1, 8), tagged(1, 7)] == [1, 2, 3, 1]
-    invalidate_tag("category:7")
+    invalidate("category:7")
     assert [tagged(1, 7), tagged(2, 7), tagged(1, 8)] == [4, 5, 3]
-    invalidate_tag("catalog")
+    invalidate("catalog")
     assert [tagged(1, 7), tagged(2, 7), tagged(1, 8)] == [6, 7, 8]
-    invalidate_tag("something else")
+    invalidate("something else")
     assert [tagged(1, 7), tagged(2, 7), tagged(1, 8)] == [6, 7, 8]
 
 
@@ -593,6 +589,14 @@ def test_a_model_that_nobody_follows_is_refused(model: Any) -> None:
     with pytest.raises(PolicyError, match=r"testapp\.Basket.*CachedModel.*POLICIES"):
         baskets()
     assert any("testapp.Basket" in problem for problem in dependency_problems())
+
+
+def test_a_model_whose_writes_are_told_to_nobody_is_refused() -> None:
+    @cache_aside(key="ttl only", depends_on=TtlOnly)
+    def ttl_only() -> None: ...
+
+    with pytest.raises(PolicyError, match=r"testapp\.TtlOnly, whose policy has invalidation='ttl'"):
+        ttl_only()
 
 
 def test_a_model_that_is_not_there_is_refused() -> None:

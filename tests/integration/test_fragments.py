@@ -17,10 +17,9 @@ from django.test import override_settings
 from django.utils import timezone, translation
 from django.utils.safestring import SafeString
 
-from django_cachepatterns import CachePolicy
+from django_cachepatterns import CachePolicy, invalidate
 from django_cachepatterns.conf import config
 from django_cachepatterns.templatetags.cachepatterns import invalidate_fragment
-from django_cachepatterns.values import invalidate_keys
 from example_project.servers import Valkey
 from tests.testapp.models import Basket, Item
 
@@ -45,10 +44,6 @@ def n() -> Counter:
 
 def render(source: str, /, **context: Any) -> str:
     return Template("{% load cachepatterns %}" + source).render(Context(context))
-
-
-def invalidate_tag(name: str) -> None:
-    invalidate_keys([config().key_space().tag(name)])
 
 
 def test_it_is_rendered_once(n: Counter, redis_client: Any) -> None:
@@ -233,7 +228,7 @@ def test_a_fragment_without_values_is_invalidated(n: Counter) -> None:
 def test_tags_make_it_stale(n: Counter, tags: Any) -> None:
     source = '{% cached 300 "x" tags=tags %}{{ n }}{% endcached %}'
     assert [render(source, n=n, tags=tags), render(source, n=n, tags=tags)] == ["1", "1"]
-    invalidate_tag("catalog")
+    invalidate("catalog")
     assert [render(source, n=n, tags=tags), render(source, n=n, tags=tags)] == ["2", "2"]
 
 

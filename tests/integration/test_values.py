@@ -19,13 +19,12 @@ import pytest
 from django.db import connections, transaction
 from django.test import TestCase, override_settings
 
-from django_cachepatterns import ReadThrough, WriteThrough, entry, hooks, metrics
+from django_cachepatterns import ReadThrough, WriteThrough, entry, hooks, invalidate, metrics
 from django_cachepatterns.arguments import UnstableArgument
 from django_cachepatterns.conf import config
 from django_cachepatterns.exceptions import PolicyError
 from django_cachepatterns.read_through import refresh_stale
 from django_cachepatterns.stores.channel import Channel
-from django_cachepatterns.values import invalidate_keys
 from example_project.servers import Valkey
 from tests.testapp.models import Item
 
@@ -192,9 +191,9 @@ def test_tags_and_tables(name: str) -> None:
         return [values.get("a"), values.get("b")]
 
     assert both() == both() == [1, 2]
-    invalidate_keys([config().key_space().tag("one:a")])
+    invalidate("one:a")
     assert both() == both() == [3, 2]
-    invalidate_keys([config().key_space().tag("all")])
+    invalidate("all")
     assert both() == both() == [4, 5]
     Item.objects.create(name="x", slug="x")
     assert both() == both() == [6, 7]
@@ -449,6 +448,63 @@ def test_what_was_written_is_read(stock: WriteThrough, elsewhere: Any) -> None:
     assert stock.get("a", "gone") == elsewhere(lambda: stock.get("a", "gone")) == "gone"
 
 
+def test_what_was_written_is_in_the_cache_at_once(name: str, place: Place) -> None:
+    values = WriteThrough(name, load=place.load, write=place.write)
+    values.set("a", 2)
+    values.set("new", None)
+    assert place.loads == ["a", "new"], "what was written is read again"
+    assert [values.get("a"), values.get("new", "default")] == [2, None]
+    assert place.loads == ["a", "new"]
+    with transaction.atomic():
+        values.set("a", 3)
+        values.set("b", 4)
+        assert place.loads == ["a", "new"]
+    place.loads.clear()
+    assert values.get_many(["a", "b"]) == {"a": 3, "b": 4}
+    assert place.loads == []
+
+
+def test_a_loader_that_fails_after_the_write_does_not_fail_the_write(
+    name: str, place: Place, caplog: Any
+) -> None:
+    fails = [True]
+
+    def load(key: Any) -> Any:
+        if fails[0]:
+            raise ZeroDivisionError
+        return place.load(key)
+
+    values = WriteThrough(name, load=load, write=place.write)
+    values.set("a", 2)
+    assert "cannot be loaded again" in caplog.text
+    with pytest.raises(ZeroDivisionError):
+        values.get("a")
+    fails[0] = False
+    assert values.get("a") == 2
+
+
+def test_by_coroutine_functions_too(name: str, place: Place) -> None:
+    values = WriteThrough(name, load=place.aload, write=place.write)
+
+    async def scenario() -> None:
+        await values.aset("a", 2)
+        assert place.loads == ["a"]
+        assert await values.aget("a") == 2
+        assert place.loads == ["a"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.xfail(reason="in a coroutine the reader asks the wrong thread for the server's epoch")
+def test_what_blocking_code_stores_is_a_hit_for_coroutines_in_any_thread(
+    name: str, place: Place, elsewhere: Any
+) -> None:
+    values = WriteThrough(name, load=place.aload, write=place.write)
+    values.set("a", 2)
+    assert elsewhere(lambda: asyncio.run(values.aget("a"))) == 2
+    assert place.loads == ["a"]
+
+
 def test_the_entry_is_marked_while_it_is_written(
     name: str, place: Place, redis_client: Any
 ) -> None:
@@ -502,9 +558,9 @@ def test_a_write_that_fails_leaves_the_old_value(name: str, place: Place) -> Non
     assert values.get("a") == 1
     with pytest.raises(ZeroDivisionError):
         values.set("a", 2)
-    loads = len(place.loads)
+    assert place.loads == ["a"], "who knows what a failed write has done: nothing is stored"
     assert [values.get("a"), values.get("a")] == [1, 1]
-    assert len(place.loads) == loads + 1, "it is cached again"
+    assert place.loads == ["a", "a"], "it is cached again"
 
 
 def test_in_a_transaction_others_see_it_from_the_commit_on(
