@@ -13,7 +13,7 @@ from typing import Any
 from celery import Celery, current_app, shared_task
 
 from . import conf
-from .refreshing import refresh_by_recipe
+from .recipes import refresh_by_recipe
 from .stampede.refresher import Refresher
 
 logger = logging.getLogger("django_cachepatterns")

@@ -44,6 +44,7 @@ class Owner(Protocol):
     alias: str
     fingerprint: bytes
     tag: bytes | None
+    version_tags: tuple[bytes, ...]
     pk: Any
 
     def key_of(self, value: Any) -> Any:
@@ -77,7 +78,9 @@ class Lookup:
         said = rows.fingerprint + repr(self._order).encode()
         self.fingerprint = hashlib.blake2b(said, digest_size=8).digest()
         exact = all(compares_exactly(field, connection) for field in self.fields)
-        self.tag = keys.absences(rows.family) if exact else None
+        self._tags = rows.version_tags
+        absences = keys.table(rows.family) if self._tags else keys.absences(rows.family)
+        self.tag = absences if exact else None
         codec = MsgpackCodec([Column("pk", kinds.ANY)])
         self._encode, self._decode = codec.encode, codec.decode
         self._reader: Reader[tuple[Any, ...], Any] = Reader(self, rows.store)
@@ -128,7 +131,7 @@ class Lookup:
         return keys.lookup(self._rows.family, self._order, asked)
 
     def tags(self, asked: tuple[Any, ...]) -> tuple[bytes, ...]:
-        return ()
+        return self._tags
 
     def recipe(self, asked: tuple[Any, ...]) -> None:
         return None

@@ -63,10 +63,11 @@ class CachedRows:
         self.shape = RowShape(model, alias, policy.codec)
         self.fingerprint = self.shape.fingerprint
         self.pk = pk = fields.primary_key(model)
-        self._tags: tuple[bytes, ...] = ()
+        self.version_tags: tuple[bytes, ...] = ()
+        """With `invalidation="version"`: the tags that every row depends on."""
         absences = keys.absences(self.family)
         if policy.invalidation == "version":
-            self._tags = tuple(versions.of_tables(model, alias))
+            self.version_tags = tuple(versions.of_tables(model, alias))
             absences = keys.table(self.family)
         self.tag = absences if compares_exactly(pk, connection) else None
         self._refreshes = policy.stampede in ("stale_while_revalidate", "early_refresh")
@@ -116,7 +117,7 @@ class CachedRows:
         key = self.family + b"%d" % pk if type(pk) is int else keys.row(self.family, pk)
         if (self._snapshots or open_writes.count) and self._must_bypass(key):
             return Untranslatable
-        if self._tags:
+        if self.version_tags:
             return self._get_versioned(pk)
         store = self.store
         try:
@@ -169,7 +170,7 @@ class CachedRows:
         if (self._snapshots or open_writes.count) and self._must_bypass(*names):
             return None
         try:
-            if self._tags or self._refreshes:
+            if self.version_tags or self._refreshes:
                 rows = self.reader.read(asked)
             else:
                 found = self.store.get_many(names)
@@ -202,7 +203,7 @@ class CachedRows:
             found = self.store.get_many([*names, *tags])
             if found[len(names) :] != list(tags.values()):
                 return None
-            hits = self._all_hits(found[: len(names)])
+            hits = None if self._refreshes else self._all_hits(found[: len(names)])
             if hits is not None:
                 return self.shape.instances(hits, self.seen_as)
             by_pk = dict(zip(asked, found, strict=False))
@@ -258,7 +259,7 @@ class CachedRows:
     @property
     def is_versioned(self) -> bool:
         """Whether a row depends on its table's version (`invalidation="version"`)."""
-        return bool(self._tags)
+        return bool(self.version_tags)
 
     def _all_hits(self, found: Sequence[bytes | None]) -> list[Row] | None:
         """The rows, where every entry is a usable value: the hit path of a page."""
@@ -312,12 +313,12 @@ class CachedRows:
         return keys.row(self.family, asked)
 
     def tags(self, asked: Any) -> tuple[bytes, ...]:
-        return self._tags
+        return self.version_tags
 
     def may_fill(self, asked: Any) -> bool:
         if not open_writes.count:
             return True
-        return not any(map(self._wrote, (keys.row(self.family, asked), *self._tags)))
+        return not any(map(self._wrote, (keys.row(self.family, asked), *self.version_tags)))
 
     def recipe(self, asked: Any) -> dict[str, Any] | None:
         pk = self.pk.value_to_string(self.model(**{self.pk.attname: asked}))
@@ -348,7 +349,7 @@ class CachedRows:
         if self._snapshots and in_any_transaction(connections[self.alias]):
             metrics.count(self.name, "bypass")
             return True
-        if open_writes.count and any(map(self._wrote, (*names, *self._tags))):
+        if open_writes.count and any(map(self._wrote, (*names, *self.version_tags))):
             if settle(self.alias):
                 return False
             metrics.count(self.name, "bypass")

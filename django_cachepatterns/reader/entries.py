@@ -20,6 +20,8 @@ class Sorted(Generic[Key]):
     leased: list[Key] = field(default_factory=list)
     marked: list[Key] = field(default_factory=list)
     negative: list[tuple[Key, bytes]] = field(default_factory=list)
+    stale: list[tuple[Key, bytes]] = field(default_factory=list)
+    """Values that this reader refreshes itself; they are served already."""
 
 
 class Absent:

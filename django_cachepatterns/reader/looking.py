@@ -104,7 +104,7 @@ class Looking(Generic[Key, Value]):
         except CodecError:
             self._useless(key, data, todo)
             return
-        self._hit(key, data, value, values)
+        self._hit(key, data, value, todo)
 
     def _useless(self, key: Key, data: bytes, todo: Sorted[Key]) -> None:
         """An entry of another schema or server is a plain miss; anything else is corrupt."""
@@ -147,6 +147,6 @@ class Looking(Generic[Key, Value]):
             self.failed(error)
         return values
 
-    def _hit(self, key: Key, data: bytes, value: bytes, values: dict[Key, Any]) -> None:
+    def _hit(self, key: Key, data: bytes, value: bytes, todo: Sorted[Key]) -> None:
         """A value was found: `data` is the entry, `value` what it serves."""
         metrics.count(self.source.name, "hit")

@@ -111,7 +111,7 @@ class Reader(Refreshing[Key, Value]):
                 todo = yield from self._go(todo, deadline, values)
             except BaseException:
                 if flight is not None:
-                    self._flights.close(self.source.entry_key(asked[0]), flight)
+                    self._flights.close(flight)
                     flight.land(None)
                 raise
             if flight is not None:
@@ -165,7 +165,9 @@ class Reader(Refreshing[Key, Value]):
             return None, True
         if not self.source.may_fill(wanted[0]):
             return None, True
-        return self._flights.join(self.source.entry_key(wanted[0]))
+        # Not by the entry's key alone: whoever joins is shown what these very names hold, there.
+        course = (id(self.store), self.source.fingerprint, *self._names(wanted))
+        return self._flights.join(course)
 
     def _fly_along(
         self, flight: Flight, todo: Sorted[Key], deadline: float, values: dict[Key, Any]
@@ -179,7 +181,7 @@ class Reader(Refreshing[Key, Value]):
 
     def _land(self, asked: Key, flight: Flight) -> Script[None]:
         """Show those who have joined what stands in the store now."""
-        if not self._flights.close(self.source.entry_key(asked), flight):
+        if not self._flights.close(flight):
             return
         found: list[bytes | None] | None = None
         try:

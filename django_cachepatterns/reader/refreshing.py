@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .. import entry, metrics
 from ..clock import Clock
-from ..exceptions import StoreUnavailable
 from ..sources import Source
 from ..stampede import revalidate
 from ..stampede.early import is_due
 from ..steps import Script, arun, run
 from ..stores.base import Store
-from .entries import ABSENT
+from .entries import ABSENT, Sorted
 from .loading import Loading, Token
 from .looking import Key, Value
 
@@ -34,14 +34,27 @@ class Refreshing(Loading[Key, Value]):
         """The same in a coroutine."""
         return await arun(self._refreshing_stale(asked), self.source.aload)  # type: ignore[attr-defined]
 
-    def _hit(self, key: Key, data: bytes, value: bytes, values: dict[Key, Any]) -> None:
+    def _hit(self, key: Key, data: bytes, value: bytes, todo: Sorted[Key]) -> None:
         if not self._refreshes or not self._is_stale(data, value):
-            super()._hit(key, data, value, values)
-        elif self.source.policy.refresh == "inline":
-            self._refresh_inline(key, data, values)
+            super()._hit(key, data, value, todo)
+            return
+        metrics.count(self.source.name, "stale_hit")
+        if self.source.policy.refresh == "inline":
+            todo.stale.append((key, data))
         else:
-            metrics.count(self.source.name, "stale_hit")
             revalidate.later(self, key)
+
+    def _look(
+        self,
+        asked: Sequence[Key],
+        values: dict[Key, Any],
+        found: Sequence[bytes | None] | None = None,
+    ) -> Script[Sorted[Key]]:
+        todo = yield from super()._look(asked, values, found)
+        for key, data in todo.stale:
+            # This reader loads; those who come meanwhile get the old value.
+            values.update((yield from self._refresh_over(key, data)))
+        return todo
 
     def _soft_expiry(self, ttl: int) -> int:
         """Milliseconds since 1970 from which a value that lives for `ttl` ms is stale; 0: never."""
@@ -69,16 +82,6 @@ class Refreshing(Loading[Key, Value]):
         if self.source.policy.stampede == "early_refresh":
             return is_due(now, soft_expiry, cost / 1000, self.source.policy.beta)
         return now >= soft_expiry
-
-    def _refresh_inline(self, key: Key, data: bytes, values: dict[Key, Any]) -> None:
-        """This reader loads; those who come meanwhile get the old value."""
-        metrics.count(self.source.name, "stale_hit")
-        try:
-            fresh = run(self._refresh_over(key, data), self.source.load)
-        except StoreUnavailable as error:
-            self.failed(error)
-            return
-        values.update(fresh)
 
     def _refreshing_stale(self, asked: Key) -> Script[bool]:
         """What a background refresh does: it looks, takes the lease, and only then loads."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Hashable
 from concurrent.futures import Future
 from typing import Any
 
@@ -16,9 +17,10 @@ from typing import Any
 class Flight:
     """One thread's way to an entry."""
 
-    __slots__ = ("future", "passengers")
+    __slots__ = ("course", "future", "passengers")
 
-    def __init__(self) -> None:
+    def __init__(self, course: Hashable) -> None:
+        self.course = course
         self.future: Future[list[bytes | None] | None] = Future()
         self.passengers = 0
 
@@ -33,23 +35,27 @@ class Flights:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._by_key: dict[bytes, Flight] = {}
+        self._under_way: dict[Hashable, Flight] = {}
 
-    def join(self, key: bytes) -> tuple[Flight, bool]:
-        """The flight to a key, and whether the caller is the one who must go."""
+    def join(self, course: Hashable) -> tuple[Flight, bool]:
+        """The flight to an entry, and whether the caller is the one who must go.
+
+        Args:
+            course: what is looked at, and where.
+        """
         with self._lock:
-            flight = self._by_key.get(key)
+            flight = self._under_way.get(course)
             if flight is None:
-                flight = self._by_key[key] = Flight()
+                flight = self._under_way[course] = Flight(course)
                 return flight, True
             flight.passengers += 1
             return flight, False
 
-    def close(self, key: bytes, flight: Flight) -> bool:
+    def close(self, flight: Flight) -> bool:
         """Let nobody join any more. Returns whether anybody has."""
         with self._lock:
-            if self._by_key.get(key) is flight:
-                del self._by_key[key]
+            if self._under_way.get(flight.course) is flight:
+                del self._under_way[flight.course]
             return flight.passengers > 0
 
     def forget(self) -> None:
