@@ -247,6 +247,8 @@ class KeyTemplate:
     def __init__(self, template: str, signature: Signature, what: str = "The key") -> None:
         self.template = template
         self._what = f"{what} {template!r}"
+        if not isinstance(template, str):
+            raise PolicyError(f"{self._what} is no text. Give one, such as 'name:{{parameter}}'.")
         literals, names = self._parse(template)
         parameters = list(signature.parameters)
         self._literals = literals

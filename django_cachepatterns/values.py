@@ -218,7 +218,8 @@ class Dependencies:
         return found
 
     def _tables(self) -> tuple[type[Model], ...]:
-        if self._seen != registry.generation():
+        generation = registry.generation()
+        if self._seen != generation:
             for problem in self.problems():
                 raise PolicyError(problem)
             tables: dict[type[Model], None] = {}
@@ -226,7 +227,8 @@ class Dependencies:
                 model = apps.get_model(given) if isinstance(given, str) else given
                 for each in (model, *model._meta.all_parents):
                     tables[each._meta.concrete_model or each] = None
-            self._seen, self._models = registry.generation(), tuple(tables)
+            self._models = tuple(tables)
+            self._seen = generation  # Last: other threads go by it.
         return self._models
 
 
@@ -312,11 +314,14 @@ def _trouble_with(value: Any) -> str:
 
 def _written_databases() -> frozenset[str]:
     """The databases that any model is written to; all others may be replicas, which lag."""
-    config = conf.config()
-    key = ("written databases", *router.routers)
-    found: frozenset[str] = config.remember(
-        key, lambda: frozenset(router.db_for_write(model) for model in apps.get_models())
-    )
+    routers = list(router.routers)
+
+    def look() -> tuple[list[Any], frozenset[str]]:
+        # With the routers, so that no other gets the id of one of them.
+        return routers, frozenset(router.db_for_write(model) for model in apps.get_models())
+
+    key = ("written databases", *map(id, routers))
+    found: frozenset[str] = conf.config().remember(key, look)[1]
     return found
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from django.db import connections, transaction
 from django.test import TestCase, override_settings
 
@@ -520,6 +521,23 @@ def test_the_entry_is_marked_while_it_is_written(
     values.set("a", 2)
     assert states == [entry.MARK]
     assert values.get("a") == 1
+
+
+def test_nothing_is_written_before_the_mark_stands(
+    name: str, place: Place, own_valkey: Valkey
+) -> None:
+    caches = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": own_valkey.url}}
+    with override_settings(CACHES=caches, CACHEPATTERNS={"TIMEOUT": 5}):
+        begun: list[float] = []
+        values = WriteThrough(
+            name, load=place.load, write=lambda key, value: begun.append(time.monotonic())
+        )
+        values.get("a")
+        with redis.Redis.from_url(own_valkey.url) as client:
+            asked = time.monotonic()
+            client.client_pause(300)
+        values.set("a", 2)
+    assert begun[0] - asked > 0.25
 
 
 def test_a_reader_during_the_write_stores_nothing(name: str, place: Place, elsewhere: Any) -> None:

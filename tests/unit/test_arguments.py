@@ -377,6 +377,7 @@ def test_the_error_names_the_argument() -> None:
         ("q:{query", "Close every brace"),
         ("q:query}", "Close every brace"),
         ("q:{query}}", "Close every brace"),
+        (5, "5 is no text"),
     ],
 )
 def test_a_template_that_does_not_fit_is_refused(template: str, fault: str) -> None:
