@@ -11,7 +11,7 @@ from django.core.cache import cache
 from django.db import connection
 
 PACKAGES = ("Django", "psycopg", "redis", "hiredis", "django-redis")
-PEERS = ("django-cacheops", "django-cachalot")
+PEERS = ("django-cacheops", "django-cachalot", "dogpile.cache")
 
 
 def described() -> str:
