@@ -18,7 +18,11 @@ end
 if type(old) == 'string' and sub(old, 1, 1) == 'W' then
   local others = {}
   for at = 2, #old - 28, 29 do
-    if sub(old, at, at + 15) ~= ARGV[2] then others[#others + 1] = sub(old, at, at + 28) end
+    if sub(old, at, at + 15) ~= ARGV[2] then
+      -- Not as it was before this one came, see end_write.lua.
+      local deadline = (tonumber(sub(old, at + 16, at + 28)) or 0) + 1
+      others[#others + 1] = sub(old, at, at + 15) .. string.format('%013.0f', deadline)
+    end
   end
   if #others > 0 then
     call('SET', KEYS[1], 'W' .. table.concat(others), 'KEEPTTL')
