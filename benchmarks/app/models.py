@@ -43,6 +43,16 @@ class CachedItem(Item, CachedModel):
     cache_policy = CachePolicy(pattern="read_through", ttl=3600, lookups=["slug"])
 
 
+class WrittenItem(Item, CachedModel):
+    """This library, with rows that are written through."""
+
+    cache_policy = CachePolicy(pattern="write_through", ttl=3600)
+
+
+class StoredItem(Item):
+    """A plain model: where values that are written through are kept."""
+
+
 class CacheopsItem(Item):
     """django-cacheops, by the settings of its own process."""
 
