@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from .. import entry
 
@@ -15,6 +15,7 @@ Key = TypeVar("Key")
 class Sorted(Generic[Key]):
     """What the entries of some keys say that must be done about them."""
 
+    epoch: bytes = entry.NO_EPOCH
     missing: list[Key] = field(default_factory=list)
     useless: list[tuple[Key, bytes]] = field(default_factory=list)
     leased: list[Key] = field(default_factory=list)
@@ -22,6 +23,17 @@ class Sorted(Generic[Key]):
     negative: list[tuple[Key, bytes]] = field(default_factory=list)
     stale: list[tuple[Key, bytes]] = field(default_factory=list)
     """Values that this reader refreshes itself; they are served already."""
+
+
+class Looked(NamedTuple):
+    """What keys hold, and the epoch of the server that said so.
+
+    The two belong together: a script's commands may run in other threads than its own, each with
+    a connection of its own.
+    """
+
+    found: Sequence[bytes | None]
+    epoch: bytes
 
 
 class Absent:

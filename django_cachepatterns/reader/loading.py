@@ -14,7 +14,7 @@ from ..exceptions import CodecError, StoreUnavailable
 from ..sources import Loaded, Source
 from ..steps import Load, Script
 from ..stores.base import Store
-from .entries import ABSENT, Sorted, is_tag, still
+from .entries import ABSENT, Looked, Sorted, is_tag, still
 from .looking import Key, Looking, Value
 from .memory import MEMORIES, Memory
 
@@ -107,9 +107,12 @@ class Loading(Looking[Key, Value]):
         if source.tag is not None and source.policy.negative_ttl and source.tag not in tags:
             tags.append(source.tag)
         fresh = entry.tag(entry.new_token())
-        found, current = yield lambda: self.store.lease(keys, lease, ttl, tags, fresh)
+
+        def take() -> tuple[list[bytes | None], list[bytes], bytes]:
+            return (*self.store.lease(keys, lease, ttl, tags, fresh), self.store.epoch)
+
+        found, current, token.epoch = yield take
         token.tags = dict(zip(tags, current, strict=True))
-        token.epoch = self.store.epoch
         stuck = [at for at, (_, seen) in enumerate(wanted) if still(seen, found[at])]
         if stuck:
             over = yield lambda: self.store.lease_over(
@@ -130,7 +133,8 @@ class Loading(Looking[Key, Value]):
         """Keys that another got hold of between the look and the lease."""
         if not lost:
             return
-        again = self._sort([key for key, _ in lost], [data for _, data in lost], token.tags, values)
+        looked = Looked([data for _, data in lost], token.epoch)
+        again = self._sort([key for key, _ in lost], looked, token.tags, values)
         yield from self._check_negatives(again, values)
         todo.leased += again.leased
         direct += again.marked + again.missing + [key for key, _ in again.useless]
@@ -152,7 +156,10 @@ class Loading(Looking[Key, Value]):
         except GeneratorExit:
             raise  # The coroutine is no more; the lease lapses by itself.
         except BaseException:
-            yield from self._release(held, token)
+            if token.lease[:1] == entry.LEASE:
+                # A refresh keeps its lease: the old value is served on, and nobody tries again
+                # until it lapses.
+                yield from self._release(held, token)
             raise
         for key in held + direct:
             values[key] = loaded.values.get(key, ABSENT)

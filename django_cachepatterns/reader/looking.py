@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from .. import entry, metrics
@@ -13,7 +14,7 @@ from ..sources import Source
 from ..stampede.lease import is_lease
 from ..steps import Script
 from ..stores.base import Store
-from .entries import ABSENT, Sorted, is_current, is_mark
+from .entries import ABSENT, Looked, Sorted, is_current, is_mark
 
 logger = logging.getLogger("django_cachepatterns")
 
@@ -47,25 +48,30 @@ class Looking(Generic[Key, Value]):
         self,
         asked: Sequence[Key],
         values: dict[Key, Any],
-        found: Sequence[bytes | None] | None = None,
+        given: Looked | None = None,
     ) -> Script[Sorted[Key]]:
         """Read entries and tags in one round trip, unless they are given."""
-        names = self._names(asked) if found is None or len(found) > len(asked) else ()
-        if found is None:
-            found = yield lambda: self.store.get_many(names)
+        names = self._names(asked) if given is None or len(given.found) > len(asked) else ()
+        found, epoch = (yield partial(self._get, names)) if given is None else given
         self.seen_tags = tags = dict(zip(names[len(asked) :], found[len(asked) :], strict=True))
-        return self._sort(asked, found[: len(asked)], tags, values)
+        return self._sort(asked, Looked(found[: len(asked)], epoch), tags, values)
+
+    def _get(self, names: Sequence[bytes]) -> Looked:
+        """What keys hold, in one round trip."""
+        found = self.store.get_many(names)
+        return Looked(found, self.store.epoch)
 
     def _sort(
         self,
         asked: Sequence[Key],
-        found: Sequence[bytes | None],
+        looked: Looked,
         tags: Mapping[bytes, bytes | None],
         values: dict[Key, Any],
     ) -> Sorted[Key]:
-        todo: Sorted[Key] = Sorted()
-        start = entry.head(entry.VALUE, self.source.fingerprint, self.store.epoch)
-        nothing = entry.head(entry.NEGATIVE, self.source.fingerprint, self.store.epoch)
+        found, epoch = looked
+        todo: Sorted[Key] = Sorted(epoch)
+        start = entry.head(entry.VALUE, self.source.fingerprint, epoch)
+        nothing = entry.head(entry.NEGATIVE, self.source.fingerprint, epoch)
         for key, data in zip(asked, found, strict=True):
             current = [tags.get(tag) for tag in self.source.tags(key)]
             if any(tag is not None and is_mark(tag) for tag in current):
@@ -111,7 +117,7 @@ class Looking(Generic[Key, Value]):
         value = entry.being_refreshed(data)[1] if data[:1] == entry.REFRESH else data
         parts = entry.unpack(value)
         same = parts is not None and parts[0].fingerprint == self.source.fingerprint
-        if parts is None or (same and parts[0].epoch == self.store.epoch):
+        if parts is None or (same and parts[0].epoch == todo.epoch):
             metrics.count(self.source.name, "corrupt")
             name = self.source.entry_key(key).decode()
             logger.warning("Cache entry %s is not one; it is loaded again.", name)
@@ -124,7 +130,7 @@ class Looking(Generic[Key, Value]):
         negative, todo.negative = todo.negative, []
         names = [source.tag] if source.tag else []
         names += dict.fromkeys(tag for key, _ in negative for tag in source.tags(key))
-        found = yield lambda: self.store.get_many(names)
+        found = yield partial(self.store.get_many, names)
         tags = dict(zip(names, found, strict=True))
         for key, data in negative:
             current = [tags.get(name) for name in self._depends(key)]
@@ -142,7 +148,7 @@ class Looking(Generic[Key, Value]):
     def _peeking(self, asked: Sequence[Key]) -> Script[dict[Key, Value]]:
         values: dict[Key, Any] = {}
         try:
-            yield from self._look(asked, values)
+            yield from Looking._look(self, asked, values)  # Nothing is loaded, stale or not.
         except StoreUnavailable as error:
             self.failed(error)
         return values

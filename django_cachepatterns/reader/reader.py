@@ -14,7 +14,7 @@ from ..stampede.flights import FLIGHTS, Flight, Flights
 from ..stampede.lease import LONGEST_WAIT
 from ..steps import Join, Script, arun, run
 from ..stores.base import Store
-from .entries import ABSENT, Sorted
+from .entries import ABSENT, Looked, Sorted
 from .looking import Key, Value
 from .refreshing import Refreshing
 
@@ -79,7 +79,8 @@ class Reader(Refreshing[Key, Value]):
     ) -> Script[dict[Key, Value]]:
         values: dict[Key, Any] = {}
         try:
-            yield from self._read(asked, found, values)
+            given = None if found is None else Looked(found, self.store.epoch)
+            yield from self._read(asked, given, values)
         except StoreUnavailable as error:
             rest = [key for key in asked if key not in values]
             values.update((yield from self._without_cache(rest, error)))
@@ -88,20 +89,21 @@ class Reader(Refreshing[Key, Value]):
     def _read(
         self,
         asked: Sequence[Key],
-        found: Sequence[bytes | None] | None,
+        given: Looked | None,
         values: dict[Key, Any],
     ) -> Script[None]:
-        todo = yield from self._look(asked, values, found)
+        todo = yield from self._look(asked, values, given)
         deadline: float | None = None
         while True:
             yield from self._check_negatives(todo, values)
             if deadline is None and todo.leased:
                 deadline = self.clock.monotonic() + self.source.policy.lease_wait
                 metrics.count(self.source.name, "wait", len(todo.leased))
-            flight, leads = self._board(todo)
+            wanted = todo.missing + [key for key, _ in todo.useless] + todo.leased
+            flight, leads = self._board(todo, wanted)
             if flight is not None and not leads:
                 deadline = deadline or self.clock.monotonic() + self.source.policy.lease_wait
-                todo = yield from self._fly_along(flight, todo, deadline, values)
+                todo = yield from self._fly_along(flight, wanted[0], todo, deadline, values)
                 if deadline <= self.clock.monotonic():
                     rest = [key for key in asked if key not in values]
                     yield from self._load([], rest, self._token(), values)
@@ -115,7 +117,7 @@ class Reader(Refreshing[Key, Value]):
                     flight.land(None)
                 raise
             if flight is not None:
-                yield from self._land(asked[0], flight)
+                yield from self._land(wanted[0], flight)
             if not (todo.missing or todo.useless or todo.leased or todo.marked or todo.negative):
                 return
 
@@ -158,9 +160,8 @@ class Reader(Refreshing[Key, Value]):
                 done.leased = found.leased
                 return done
 
-    def _board(self, todo: Sorted[Key]) -> tuple[Flight | None, bool]:
+    def _board(self, todo: Sorted[Key], wanted: Sequence[Key]) -> tuple[Flight | None, bool]:
         """The flight to the one key that is wanted, where there is just one."""
-        wanted = todo.missing + [key for key, _ in todo.useless] + todo.leased
         if not self._leases or len(wanted) != 1 or todo.marked:
             return None, True
         if not self.source.may_fill(wanted[0]):
@@ -170,22 +171,26 @@ class Reader(Refreshing[Key, Value]):
         return self._flights.join(course)
 
     def _fly_along(
-        self, flight: Flight, todo: Sorted[Key], deadline: float, values: dict[Key, Any]
+        self,
+        flight: Flight,
+        wanted: Key,
+        todo: Sorted[Key],
+        deadline: float,
+        values: dict[Key, Any],
     ) -> Script[Sorted[Key]]:
-        wanted = todo.missing + [key for key, _ in todo.useless] + todo.leased
         left = max(deadline - self.clock.monotonic(), 0.001)
         if not todo.leased:
             metrics.count(self.source.name, "wait")
         found = yield Join(flight.future, left)
-        return (yield from self._look(wanted, values, found))
+        return (yield from self._look([wanted], values, found))
 
     def _land(self, asked: Key, flight: Flight) -> Script[None]:
         """Show those who have joined what stands in the store now."""
         if not self._flights.close(flight):
             return
-        found: list[bytes | None] | None = None
+        found: Looked | None = None
         try:
-            found = yield lambda: self.store.get_many(self._names([asked]))
+            found = yield partial(self._get, self._names([asked]))
         except StoreUnavailable as error:
             self.failed(error)
         finally:
@@ -194,11 +199,11 @@ class Reader(Refreshing[Key, Value]):
     def _refreshing(self, asked: Key) -> Script[dict[Key, Value]]:
         """Load whatever the cache holds: over a value under a refresh lease, else under a lease."""
         try:
-            found = yield lambda: self.store.get_many([self.source.entry_key(asked)])
+            found = yield partial(self.store.get_many, [self.source.entry_key(asked)])
             data = found[0]
             if self.source.may_fill(asked) and data is not None and data[:1] == entry.VALUE:
                 values = yield from self._refresh_over(asked, data)
-                if values:
+                if values is not None:
                     return values
             keys = [self.source.entry_key(asked)]
             yield lambda: self.store.drop(keys)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from .. import entry, metrics
@@ -12,9 +14,11 @@ from ..stampede import revalidate
 from ..stampede.early import is_due
 from ..steps import Script, arun, run
 from ..stores.base import Store
-from .entries import ABSENT, Sorted
+from .entries import ABSENT, Looked, Sorted
 from .loading import Loading, Token
 from .looking import Key, Value
+
+logger = logging.getLogger("django_cachepatterns")
 
 _REFRESHING = frozenset({"stale_while_revalidate", "early_refresh"})
 
@@ -48,12 +52,17 @@ class Refreshing(Loading[Key, Value]):
         self,
         asked: Sequence[Key],
         values: dict[Key, Any],
-        found: Sequence[bytes | None] | None = None,
+        given: Looked | None = None,
     ) -> Script[Sorted[Key]]:
-        todo = yield from super()._look(asked, values, found)
+        todo = yield from super()._look(asked, values, given)
         for key, data in todo.stale:
             # This reader loads; those who come meanwhile get the old value.
-            values.update((yield from self._refresh_over(key, data)))
+            try:
+                values.update((yield from self._refresh_over(key, data)) or {})
+            except Exception:
+                # The loader is the user's: whatever it raises, the old value is served on.
+                name = self.source.entry_key(key).decode()
+                logger.exception("Could not refresh %s; it stays stale.", name)
         return todo
 
     def _soft_expiry(self, ttl: int) -> int:
@@ -86,30 +95,35 @@ class Refreshing(Loading[Key, Value]):
     def _refreshing_stale(self, asked: Key) -> Script[bool]:
         """What a background refresh does: it looks, takes the lease, and only then loads."""
         names = self._names([asked])
-        found = yield lambda: self.store.get_many(names)
+        found, epoch = yield partial(self._get, names)
         data = found[0]
         if data is None or data[:1] not in (entry.VALUE, entry.REFRESH):
             return False
         value = data[entry.REFRESH_SIZE :] if data[:1] == entry.REFRESH else data
-        start = entry.head(entry.VALUE, self.source.fingerprint, self.store.epoch)
+        start = entry.head(entry.VALUE, self.source.fingerprint, epoch)
         if not value.startswith(start):
             return False
         if self.source.policy.stampede != "early_refresh" and not self._is_stale(data, value):
             return False
         return bool((yield from self._refresh_over(asked, data)))
 
-    def _refresh_over(self, asked: Key, seen: bytes) -> Script[dict[Key, Value]]:
-        """Load under a refresh lease, if the entry is still as it was seen."""
+    def _refresh_over(self, asked: Key, seen: bytes) -> Script[dict[Key, Value] | None]:
+        """Load under a refresh lease; `None` where the entry is no more as it was seen."""
         source = self.source
         ttl = int(source.policy.lease_ttl * 1000)
         token = entry.new_token()
         refresh = entry.refresh_lease(token, int(self.clock.time() * 1000) + ttl)
         tags, fresh = source.tags(asked), entry.tag(entry.new_token())
         key = source.entry_key(asked)
-        taken, current = yield lambda: self.store.lease_refresh(key, seen, refresh, tags, fresh)
+
+        def take() -> tuple[bool, list[bytes], bytes]:
+            taken, current = self.store.lease_refresh(key, seen, refresh, tags, fresh)
+            return taken, current, self.store.epoch
+
+        taken, current, epoch = yield take
         if not taken:
-            return {}
-        held = Token(token, refresh[: 1 + entry.TOKEN_SIZE], self.store.epoch)
+            return None
+        held = Token(token, refresh[: 1 + entry.TOKEN_SIZE], epoch)
         held.tags = dict(zip(tags, current, strict=True))
         metrics.count(source.name, "refresh")
         values: dict[Key, Any] = {}

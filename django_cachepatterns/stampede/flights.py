@@ -21,10 +21,10 @@ class Flight:
 
     def __init__(self, course: Hashable) -> None:
         self.course = course
-        self.future: Future[list[bytes | None] | None] = Future()
+        self.future: Future[Any] = Future()
         self.passengers = 0
 
-    def land(self, found: list[bytes | None] | None) -> None:
+    def land(self, found: Any) -> None:
         """Tell those who joined what stands in the store; `None`: they must look themselves."""
         if not self.future.done():
             self.future.set_result(found)

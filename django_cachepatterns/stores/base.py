@@ -133,7 +133,7 @@ class Store(ABC):
 
     @abstractmethod
     def release(self, keys: Sequence[bytes], lease: bytes) -> None:
-        """Give leases up where they still stand."""
+        """Give leases up where they still stand; a refresh with the value behind it."""
 
     @abstractmethod
     def begin_write(self, keys: Sequence[bytes], writer: bytes, ttl: int) -> None:

@@ -11,8 +11,6 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db import DatabaseError
-
 from .. import entry, metrics
 from ..stores import Store
 
@@ -72,8 +70,9 @@ def _install(
     }
     try:
         loaded = source.load([key.asked for key, _ in marked])
-    except DatabaseError as error:
-        logger.warning("%s was written, but cannot be read again: %s", source.name, error)
+    except Exception:
+        # The loader may be the user's: whatever it raises, the write is done, and stays done.
+        logger.exception("%s was written, but cannot be read again.", source.name)
         return [key for key, _ in marked]
     left: list[bytes] = []
     made: list[tuple[bytes, bytes, bytes, int]] = []

@@ -496,7 +496,6 @@ def test_by_coroutine_functions_too(name: str, place: Place) -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.xfail(reason="in a coroutine the reader asks the wrong thread for the server's epoch")
 def test_what_blocking_code_stores_is_a_hit_for_coroutines_in_any_thread(
     name: str, place: Place, elsewhere: Any
 ) -> None:

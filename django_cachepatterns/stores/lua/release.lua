@@ -1,9 +1,9 @@
 -- Gives leases up, each only where it still stands, and wakes who waits for them.
 --
 -- KEYS     the entries
--- ARGV[1]  the lease entry
+-- ARGV[1]  the lease: a lease entry, or what a refresh begins with (then its value goes, too)
 for _, key in ipairs(KEYS) do
-  if redis.pcall('GET', key) == ARGV[1] then
+  if redis.pcall('GETRANGE', key, 0, #ARGV[1] - 1) == ARGV[1] then
     redis.call('DEL', key)
     local waiting = tonumber(redis.call('GETDEL', key .. '~waiting')) or 0
     for _ = 1, waiting do redis.call('RPUSH', key .. '~wake', '') end
