@@ -54,9 +54,10 @@ class Reader:
         self._workload = workload
         self._kind = kind
         self._rng = random.Random(f"{workload.seed}/reader {name}")
-        self._ways: list[Way] = [
-            way for way in (*tested.ways, *tested.asks) if area_of(way) in workload.areas
-        ]
+        self._ways: dict[str, list[Way]] = {}
+        for way in (*tested.ways, *tested.asks):
+            if area_of(way) in workload.areas:
+                self._ways.setdefault(area_of(way), []).append(way)
         self._tally = Tally()
         self._witness = Witness()
         self._judge = Judge(self._witness, self._tally)
@@ -100,7 +101,7 @@ class Reader:
         return Before(self._witness.rows(ROWS), self._witness.slugs(SLUGS), floor)
 
     def _look(self, before: Before | None = None) -> None:
-        way = self._rng.choice(self._ways)
+        way = self._rng.choice(self._ways[self._rng.choice(list(self._ways))])
         how = f"{way.name} in {self._kind}"
         self._tally.count("reads")
         self._tally.count(f"read by {way.name}")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django_redis import get_redis_connection
+
+from django_cachepatterns.invalidation import versions
 from django_cachepatterns.orm import loading, lookups, rows
 from django_cachepatterns.stores import RedisStore
 
@@ -38,6 +41,31 @@ class PublishesSnapshots(CachePatterns):
         rows.load_rows = lookups.load_rows = _load_and_publish  # type: ignore[attr-defined]
 
 
+class WithoutTags(CachePatterns):
+    """A write marks rows and lookups, but no tag: what depends on tables does not learn of it."""
+
+    def __init__(self, areas: tuple[str, ...]) -> None:
+        super().__init__(areas)
+        RedisStore._post = _post_rows  # type: ignore[method-assign]
+        RedisStore._chunked = _send_rows  # type: ignore[method-assign]
+
+
+class WithoutOldValues(CachePatterns):
+    """A write marks the tags of the index values that rows will have, not of those they had."""
+
+    def __init__(self, areas: tuple[str, ...]) -> None:
+        super().__init__(areas)
+        versions.of_written = lambda model, pks, alias: set()
+
+
+class InstallsUnchecked(CachePatterns):
+    """Write-through stores what it has read again, whatever has become of the mark."""
+
+    def __init__(self, areas: tuple[str, ...]) -> None:
+        super().__init__(areas)
+        RedisStore.install = _install_anyway  # type: ignore[method-assign]
+
+
 def _drop(store: RedisStore, keys: Sequence[bytes], *_: Any) -> int:
     store.drop(keys)
     return 0
@@ -64,4 +92,36 @@ def _load_and_publish(*args: Any) -> tuple[Any, bool]:
     return loading.load_rows(*args)[0], True
 
 
+def _post_rows(
+    store: RedisStore, name: str, keys: Sequence[bytes], arguments: Sequence[bytes], done: Any
+) -> None:
+    _honest_post(store, name, [key for key in keys if not _is_tag(key)], arguments, done)
+
+
+def _send_rows(
+    store: RedisStore, name: str, keys: Sequence[bytes], arguments: Sequence[bytes]
+) -> int:
+    return _honest_send(store, name, [key for key in keys if not _is_tag(key)], arguments)
+
+
+def _is_tag(key: bytes) -> bool:
+    return b":tag:" in key or (b":~" in key and b"~absences" not in key and b"~q:" not in key)
+
+
+def _install_anyway(
+    store: RedisStore,
+    keys: Sequence[bytes],
+    seen: Sequence[bytes],
+    writer: bytes,
+    entries: Sequence[bytes],
+    ttls: Sequence[int],
+) -> list[bool]:
+    client = get_redis_connection("default")
+    return [
+        bool(client.set(key, data, px=ttl))
+        for key, data, ttl in zip(keys, entries, ttls, strict=True)
+    ]
+
+
+_honest_post, _honest_send = RedisStore._post, RedisStore._chunked
 _honest_fill = RedisStore.fill

@@ -19,6 +19,9 @@ SUBJECTS = {
     "without-marks": "tests.acceptance.history.sabotage:WithoutMarks",
     "without-tokens": "tests.acceptance.history.sabotage:WithoutTokens",
     "publishes-snapshots": "tests.acceptance.history.sabotage:PublishesSnapshots",
+    "without-tags": "tests.acceptance.history.sabotage:WithoutTags",
+    "without-old-values": "tests.acceptance.history.sabotage:WithoutOldValues",
+    "installs-unchecked": "tests.acceptance.history.sabotage:InstallsUnchecked",
 }
 
 
