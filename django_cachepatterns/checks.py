@@ -19,6 +19,7 @@ from .models import CachedModel
 from .orm.columns import kind_of
 from .policy import CachePolicy
 from .stores import store_of
+from .values import dependency_problems
 from .tracked import TrackedQuerySet, is_followed
 
 
@@ -116,6 +117,13 @@ def check_models(
                 obj=model,
                 id="cachepatterns.W003",
             )
+
+
+@register(Tags.caches)
+def check_dependencies(**kwargs: Any) -> Iterator[CheckMessage]:
+    """The models that functions and values depend on, as far as their modules are imported."""
+    for problem in dependency_problems():
+        yield Error(problem, id="cachepatterns.E036")
 
 
 def check_model(model: type[Model]) -> Iterator[CheckMessage]:

@@ -202,7 +202,7 @@ class Dependencies:
             try:
                 model = apps.get_model(given) if isinstance(given, str) else given
             except LookupError as error:
-                found.append(f"{self._name}: depends_on has {given!r}, but {error}.")
+                found.append(f"{self._name}: depends_on has {given!r}, but {str(error).rstrip('.')}. Name models that are installed.")
                 continue
             if not registry.is_tracked(model):
                 found.append(

@@ -10,8 +10,8 @@ from django.db import models
 from django.test import override_settings
 from django.test.utils import isolate_apps
 
-from django_cachepatterns import CachePolicy
-from django_cachepatterns.checks import check_model, check_settings
+from django_cachepatterns import CachePolicy, cache_aside
+from django_cachepatterns.checks import check_dependencies, check_model, check_settings
 from django_cachepatterns.models import CachedModel
 from tests.testapp.models import Point
 
@@ -146,6 +146,46 @@ LOCMEM = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 def test_settings(setting: dict[str, Any], expected: list[str]) -> None:
     with override_settings(CACHEPATTERNS=setting):
         assert ids(check_settings()) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"beta": 0}, ["E030"]),
+        ({"admit_after": 0}, ["E031"]),
+        ({"admit_after": 1.5}, ["E031"]),
+        ({"max_size": -1}, ["E032"]),
+        ({"stampede": "stale_while_revalidate"}, ["E033"]),
+        ({"stampede": "stale_while_revalidate", "soft_ttl": 10}, []),
+        ({"pattern": "write_through", "invalidation": "ttl"}, ["E034"]),
+        ({"pattern": "write_through", "invalidation": "version"}, ["E034"]),
+        ({"refresh": "celery"}, []),
+        ({"refresh": "someone"}, ["E007"]),
+    ],
+)
+def test_policies_of_refreshes_limits_and_patterns(
+    changes: dict[str, Any], expected: list[str]
+) -> None:
+    problems = list(CachePolicy(**changes).problems())
+    assert [problem.code for problem in problems] == expected
+    assert all(problem.hint for problem in problems)
+
+
+def test_celery_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django_cachepatterns.policy.find_spec", lambda name: None)
+    (problem,) = CachePolicy(refresh="celery").problems()
+    assert problem.code == "E035"
+
+
+def test_a_function_that_depends_on_a_model_that_nobody_follows() -> None:
+    @cache_aside(key="checked", depends_on=["testapp.Basket", "testapp.Nothing"])
+    def checked() -> int:
+        return 1
+
+    messages = [message for message in check_dependencies() if "checked" in message.msg]
+    assert [message.id for message in messages] == ["cachepatterns.E036"] * 2
+    assert any("POLICIES" in message.msg for message in messages)
+    assert checked
 
 
 def test_a_cache_that_cannot_hold_leases() -> None:
