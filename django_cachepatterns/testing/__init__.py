@@ -2,3 +2,10 @@
 
 `contract` tests a third party's store. It needs pytest; nothing else here does.
 """
+
+from __future__ import annotations
+
+from .counting import assert_cache_hits, assert_store_commands
+from .faults import latency, outage
+
+__all__ = ["assert_cache_hits", "assert_store_commands", "latency", "outage"]

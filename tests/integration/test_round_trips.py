@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
 
-import hiredis
 import pytest
 from django.db import transaction
 
-from django_cachepatterns.stores.channel import Channel
+from django_cachepatterns.testing.wire import before_sending, commands_in
 from tests.testapp.models import Item, Label, Shelf
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,23 +25,13 @@ BEGIN_AND_END = [["EVALSHA"], ["EVALSHA"]]
 
 
 @pytest.fixture
-def listening(monkeypatch: pytest.MonkeyPatch) -> Listening:
+def listening() -> Listening:
     """Collects what is sent to the cache within a block."""
 
     @contextmanager
     def collect() -> Iterator[Trips]:
         trips: Trips = []
-
-        def spied(method: Callable[..., Any]) -> Callable[..., Any]:
-            def send(channel: Channel, packed: bytes, *args: Any) -> Any:
-                trips.append(_names(packed))
-                return method(channel, packed, *args)
-
-            return send
-
-        with monkeypatch.context() as patch:
-            for name in ("call", "call_many", "post"):
-                patch.setattr(Channel, name, spied(getattr(Channel, name)))
+        with before_sending(lambda packed: trips.append(commands_in(packed))):
             yield trips
 
     return collect
@@ -170,13 +158,3 @@ def test_a_cascade_costs_no_more_for_more_rows(items: list[Item], listening: Lis
         return len(trips)
 
     assert delete(items[0], 1) == delete(items[1], 200)
-
-
-def _names(packed: bytes) -> list[str]:
-    """The names of packed commands."""
-    reader = hiredis.Reader()
-    reader.feed(packed)
-    names = []
-    while (command := reader.gets()) is not False:
-        names.append(command[0].decode())
-    return names
