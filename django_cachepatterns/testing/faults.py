@@ -19,7 +19,7 @@ def outage() -> Iterator[None]:
     """
 
     def refuse(packed: bytes) -> None:
-        raise RedisConnectionError("The cache server is away: django_cachepatterns.testing.outage().")
+        raise RedisConnectionError("An outage() of django_cachepatterns.testing.")
 
     with before_sending(refuse):
         yield
