@@ -52,12 +52,13 @@ def make_tables() -> None:
         CachalotItem,
         CachedItem,
         CacheopsItem,
+        IndexedItem,
         PlainItem,
         StoredItem,
         WrittenItem,
     )
 
-    copies = (CachedItem, WrittenItem, StoredItem, CacheopsItem, CachalotItem)
+    copies = (CachedItem, WrittenItem, IndexedItem, StoredItem, CacheopsItem, CachalotItem)
     call_command("migrate", run_syncdb=True, verbosity=0)
     PlainItem.objects.bulk_create(
         (PlainItem(**values(number)) for number in range(1, ROWS + 1)), batch_size=1000

@@ -49,6 +49,12 @@ class WrittenItem(Item, CachedModel):
     cache_policy = CachePolicy(pattern="write_through", ttl=3600)
 
 
+class IndexedItem(Item, CachedModel):
+    """This library, with lists that are told apart by a column."""
+
+    cache_policy = CachePolicy(ttl=3600, indexes=["active"])
+
+
 class StoredItem(Item):
     """A plain model: where values that are written through are kept."""
 
