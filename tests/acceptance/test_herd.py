@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 import pytest
@@ -26,25 +26,25 @@ THREADS = 250
 """Of each process: a thousand misses in all."""
 
 
-@pytest.mark.parametrize("name", ["row", "list", "function"])
-def test_a_herd_costs_one_load(name: str) -> None:
+def test_a_herd_costs_one_load() -> None:
     lay()
-    members = _stampede(name, THREADS)
-    _print(members)
-    assert [member.value for member in members] == [target(name).old] * (PROCESSES * THREADS)
-    assert sum(member.loads for member in members) == 1
-    assert sum(member.waited for member in members) > 0.8 * len(members)
+    names = ("row", "list", "function")
+    for name, members in zip(names, _stampede(names, THREADS), strict=True):
+        _print(name, members)
+        assert [member.value for member in members] == [target(name).old] * (PROCESSES * THREADS)
+        assert sum(member.loads for member in members) == 1
+        assert sum(member.waited for member in members) > 0.8 * len(members)
 
 
-@pytest.mark.parametrize("name", ["row", "list", "function", "tagged"])
-def test_an_invalidation_amid_a_herd_costs_one_more(name: str) -> None:
+def test_an_invalidation_amid_a_herd_costs_one_more() -> None:
     lay()
-    wanted = target(name)
-    members = _stampede(name, THREADS, wanted.change)
-    _print(members)
-    assert all(member.value in (wanted.old, wanted.new) for member in members)
-    assert 1 <= sum(member.loads for member in members) <= 2
-    assert wanted.read() == wanted.new
+    names = ("row", "list", "function", "tagged")
+    for name, members in zip(names, _stampede(names, THREADS, amid=_change), strict=True):
+        _print(name, members)
+        wanted = target(name)
+        assert all(member.value in (wanted.old, wanted.new) for member in members)
+        assert 1 <= sum(member.loads for member in members) <= 2
+        assert wanted.read() == wanted.new
 
 
 def test_a_loader_that_is_killed_keeps_nobody_waiting_for_long() -> None:
@@ -56,8 +56,8 @@ def test_a_loader_that_is_killed_keeps_nobody_waiting_for_long() -> None:
         run(scene, [dying], timeout=30)
     assert is_lease(_entry())
     _hold_lease(60)  # However long it takes until the others have been started.
-    members = _stampede("row", threads, scene=scene)
-    _print(members)
+    (members,) = _stampede(["row"], threads, scene=scene)
+    _print("row", members)
     assert [member.value for member in members] == [7] * (PROCESSES * threads)
     assert all(member.waited for member in members)
     assert min(member.seconds for member in members) >= lease_wait * 0.9
@@ -68,27 +68,33 @@ def test_a_loader_that_is_killed_keeps_nobody_waiting_for_long() -> None:
 
 
 def _stampede(
-    name: str,
+    names: Sequence[str],
     threads: int,
-    amid: Callable[[], object] | None = None,
+    amid: Callable[[str], object] | None = None,
     scene: Scene | None = None,
-) -> list[Member]:
-    """Let a herd read, and call something while it waits for the first load."""
+) -> list[list[Member]]:
+    """Let a herd read one value after another, and do something while it waits for the load."""
     everyone = PROCESSES * threads
-    arrived = spawn.Value("i", 0)
-    job = Job("tests.acceptance.herd.members:stampede", (name, threads, arrived, everyone))
+    wanted = [(name, spawn.Value("i", 0)) for name in names]
+    job = Job("tests.acceptance.herd.members:stampede", (wanted, threads, everyone))
     with at_work(scene or _scene(lease_ttl=60, lease_wait=60), [job] * PROCESSES) as crew:
         if amid is not None:
-            wait_for_all(arrived, everyone)
-            time.sleep(HOLD / 2)
-            amid()
-        return list(chain.from_iterable(crew.results(timeout=90)))
+            for name, arrived in wanted:
+                wait_for_all(arrived, everyone)
+                time.sleep(HOLD / 2)
+                amid(name)
+        results = crew.results(timeout=90)
+    return [list(chain.from_iterable(each)) for each in zip(*results, strict=True)]
 
 
-def _print(members: list[Member]) -> None:
+def _change(name: str) -> None:
+    target(name).change()
+
+
+def _print(name: str, members: list[Member]) -> None:
     longest = max(member.seconds for member in members)
     print(
-        f"\n{len(members)} readers, {sum(member.loads for member in members)} loads, "
+        f"\n{name}: {len(members)} readers, {sum(member.loads for member in members)} loads, "
         f"{sum(member.waited for member in members)} waited, {longest:.2f} s at most"
     )
 

@@ -69,7 +69,7 @@ def test_no_stale_dirty_or_disagreeing_reads(kind: str) -> None:
 
 def test_no_stale_or_dirty_answers() -> None:
     areas = (LISTS, COUNTS, WRITE_THROUGH, FUNCTIONS, SESSIONS)
-    verdict = check(Workload(seconds=12, areas=areas, gap=0.02), "cachepatterns", _patient())
+    verdict = check(Workload(seconds=10, areas=areas, gap=0.02), "cachepatterns", _patient())
     print(verdict.text())
     assert not verdict.faults, verdict.text()
     for area in areas:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -32,15 +33,21 @@ class Member(NamedTuple):
     seconds: float
 
 
-def stampede(name: str, threads: int, arrived: Any, everyone: int) -> list[Member]:
-    """Read one value in many threads, none of which has it before all have asked for it.
+def stampede(wanted: Sequence[tuple[str, Any]], threads: int, everyone: int) -> list[list[Member]]:
+    """Read values in many threads, one after another; none is there before all have asked for it.
 
     Args:
-        arrived: a number shared by all processes, of those that are about to read.
-        everyone: how many there are in all of them.
+        wanted: the name of each target, with a number shared by all processes: how many have asked.
+        everyone: how many there are in all processes.
     """
+    with ThreadPoolExecutor(threads) as pool:
+        return [_stampede(target(name), pool, threads, *each, everyone) for name, *each in wanted]
+
+
+def _stampede(
+    wanted: Target, pool: ThreadPoolExecutor, threads: int, arrived: Any, everyone: int
+) -> list[Member]:
     together = threading.Barrier(threads, timeout=PATIENCE)
-    wanted = target(name)
 
     def read() -> Member:
         together.wait()
@@ -50,7 +57,7 @@ def stampede(name: str, threads: int, arrived: Any, everyone: int) -> list[Membe
         wait_for_all(arrived, everyone)
         time.sleep(HOLD)
 
-    with hooks.listening(before_fill=hold), ThreadPoolExecutor(threads) as pool:
+    with hooks.listening(before_fill=hold):
         return [done.result() for done in [pool.submit(read) for _ in range(threads)]]
 
 
@@ -75,12 +82,17 @@ def _read(wanted: Target, arrived: Any) -> Member:
         loads += wanted.table in sql
         return execute(sql, *arguments)
 
+    waits = _waits()
     with connection.execute_wrapper(count):
         with arrived.get_lock():
             arrived.value += 1
         began = time.monotonic()
         value = wanted.read()
         seconds = time.monotonic() - began
-    waited = any(name == "wait" and number for (_, name), number in metrics.tally().items())
     connection.close()
-    return Member(value, loads, waited, seconds)
+    return Member(value, loads, _waits() > waits, seconds)
+
+
+def _waits() -> int:
+    """Of this thread."""
+    return sum(number for (_, name), number in metrics.tally().items() if name == "wait")

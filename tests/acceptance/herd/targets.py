@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from django_cachepatterns import cache_aside, invalidate
 from tests.testapp.models import Category, Item, Piece
 
-KEY = 1
+KEY, FUNCTIONS, TAGGED = 1, 2, 3
+"""Items: the row that is wanted, and those that functions read."""
 
 
 class Target(NamedTuple):
@@ -39,7 +41,8 @@ def target(name: str) -> Target:
 
 def lay() -> None:
     """Make what is wanted."""
-    Item.objects.create(pk=KEY, name="hot", slug="hot", stock=7)
+    for pk in (KEY, FUNCTIONS, TAGGED):
+        Item.objects.create(pk=pk, name="hot", slug=f"hot-{pk}", place=pk, stock=7)
     Category.objects.create(pk=KEY, name="hot")
     for pk in range(1, 41):
         Piece.objects.create(pk=pk, category_id=KEY, slug=f"piece-{pk}", rank=pk)
@@ -47,54 +50,46 @@ def lay() -> None:
 
 def _row() -> Target:
     def change() -> None:
-        from django_cachepatterns import invalidate
-
-        _execute("UPDATE testapp_item SET stock = 8")
+        _sell(KEY)
         invalidate(Item(pk=KEY))
 
     return Target("testapp_item", lambda: Item.objects.get(pk=KEY).stock, change)
 
 
 def _list() -> Target:
-    from django_cachepatterns import invalidate
-
     def read() -> list[int]:
         page = Piece.objects.filter(category=KEY).order_by("rank")[:20]
         return [piece.rank for piece in page.cache(ttl=300)]
 
     def change() -> None:
-        _execute("UPDATE testapp_piece SET rank = rank + 100")
+        _execute("UPDATE testapp_piece SET rank = rank + 100", [])
         invalidate(Piece)
 
     return Target("testapp_piece", read, change, [*range(1, 21)], [*range(101, 121)])
 
 
 def _function() -> Target:
-    from django_cachepatterns import cache_aside
-
     @cache_aside(key="herd-function:{key}", ttl=300, lease_ttl=60, lease_wait=60)
     def stock(key: int) -> int:
         return _stock(key)
 
     def change() -> None:
-        _execute("UPDATE testapp_item SET stock = 8")
-        stock.invalidate(KEY)
+        _sell(FUNCTIONS)
+        stock.invalidate(FUNCTIONS)
 
-    return Target("testapp_item", lambda: stock(KEY), change)
+    return Target("testapp_item", lambda: stock(FUNCTIONS), change)
 
 
 def _tagged() -> Target:
-    from django_cachepatterns import cache_aside, invalidate
-
     @cache_aside(key="herd-tagged:{key}", ttl=300, tags=["herd"], lease_ttl=60, lease_wait=60)
     def stock(key: int) -> int:
         return _stock(key)
 
     def change() -> None:
-        _execute("UPDATE testapp_item SET stock = 8")
+        _sell(TAGGED)
         invalidate("herd")
 
-    return Target("testapp_item", lambda: stock(KEY), change)
+    return Target("testapp_item", lambda: stock(TAGGED), change)
 
 
 def _stock(key: int) -> int:
@@ -103,6 +98,11 @@ def _stock(key: int) -> int:
         return int(cursor.fetchone()[0])
 
 
-def _execute(sql: str) -> None:
+def _sell(key: int) -> None:
+    """Behind the cache's back."""
+    _execute("UPDATE testapp_item SET stock = 8 WHERE id = %s", [key])
+
+
+def _execute(sql: str, arguments: list[int]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(sql, arguments)
