@@ -22,6 +22,7 @@ Change = tuple[str, str, str]
 HAS_LEASE = "redis.pcall('GET', key) == ARGV[1]"
 MAY_FILL = "redis.pcall('GETRANGE', key, 0, #ARGV[1] - 1) == ARGV[1]"
 STATE = "string.sub(tostring(redis.pcall('GET', key)), 1, 1)"
+FIRST_BYTE = "pcall('GETRANGE', key, 0, 0)"
 HAS_NO_MARK = "pcall('GETRANGE', key, 0, 0) ~= 'W'"
 OTHERS = "if #others > 0 then"
 DELETES = "if #gone > 0 then call('DEL', unpack(gone)) end"
@@ -36,9 +37,36 @@ UNSAFE: dict[str, list[Change]] = {
     "there is no begin": [("begin_write", "", DOES_NOTHING)],
     "begin forgets other writers": [("begin_write", HAS_NO_MARK, "true")],
     "end forgets other writers": [("end_write", OTHERS, "if false then")],
-    "a release needs no token": [("release", HAS_LEASE, "true")],
+    "a release needs no token": [("release", MAY_FILL, "true")],
     "a drop drops marks": [("drop", "if old and not mark", "if old")],
     "a lease over respects nothing": [("lease_over", "if not same then return old end", "")],
+}
+
+BOTH_REFRESHES = f"string.sub(ARGV[1], 1, 1) == 'R' and {STATE} == 'R'"
+
+UNSAFE_FOR_REFRESHES: dict[str, list[Change]] = {
+    "a fill needs no token": UNSAFE["a fill needs no token"],
+    "a fill takes any refresh for its own": [
+        ("fill", MAY_FILL, f"({BOTH_REFRESHES} or {MAY_FILL})")
+    ],
+    "a fill only respects marks": UNSAFE["a fill only respects marks"],
+    "begin leaves refreshes alone": [
+        ("begin_write", f"if {HAS_NO_MARK}", f"if {FIRST_BYTE} == 'R' then\n  elseif {HAS_NO_MARK}")
+    ],
+    "a refresh is begun over whatever stands there": [
+        ("lease_refresh", " or #old ~= tonumber(ARGV[2])", ""),
+        ("lease_refresh", "if string.sub(old, 1, #ARGV[1]) ~= ARGV[1] then return 0 end", ""),
+    ],
+}
+
+UNSAFE_FOR_INSTALLS: dict[str, list[Change]] = {
+    "an install does not compare the mark": [("install", "old == ARGV[1]", "true")],
+    "an install only respects other writers": [
+        ("install", "old == ARGV[1]", "type(old) ~= 'string' or #old <= 30")
+    ],
+    "an end leaves the mark as it was before": [
+        ("end_write", "deadline + 1)", "deadline)"),
+    ],
 }
 
 UNENDING: dict[str, list[Change]] = {
@@ -58,6 +86,8 @@ UNENDING: dict[str, list[Change]] = {
     "a mark that a writer has left has no deadline": [("end_write", ", 'PX', longest", "")],
     "a lease over has no deadline": [("lease_over", ", 'PX', ARGV[4]", "")],
 }
+
+LEAVES_A_MARK_AFTER_A_REFUSED_INSTALL: list[Change] = [("install", "call('DEL', KEYS[1])", "")]
 
 LEAVES_A_FILL_UNDER_A_LOST_MARK: list[Change] = [
     ("end_write", "if old then gone[#gone + 1] = key end", "")

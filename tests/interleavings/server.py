@@ -15,7 +15,8 @@ import redis
 from django_cachepatterns import entry
 from django_cachepatterns.stores import RedisStore
 
-LEASE_TTL, MARK_TTL, VALUE_TTL = 10_000, 60_000, 300_000
+LEASE_TTL, MARK_TTL, VALUE_TTL, TAG_TTL = 10_000, 60_000, 300_000, 86_400_000
+LIFETIMES = {"L": LEASE_TTL, "W": MARK_TTL, "T": TAG_TTL}
 FINGERPRINT = b"8 bytes."
 
 Writers = tuple[tuple[str, bool], ...]
@@ -24,7 +25,8 @@ Writers = tuple[tuple[str, bool], ...]
 class Entry(NamedTuple):
     """What stands under the key, in names.
 
-    `what` is the version of a value (`V`), the holder of a lease (`L`), the writers of a mark (`W`)
+    `what` is the version of a value (`V`) and the versions of tags that it depends on, the holder
+    of a lease (`L`), that of a refresh and what it goes before (`R`), the writers of a mark (`W`)
     each with whether its deadline is still to come, the name of a tag's version (`T`) or of that
     which an absence depends on (`N`), or the name of garbage (`?`). `expires` says whether the key
     has a lifetime, and a bounded one.
@@ -47,6 +49,7 @@ GARBAGE = {
     ),
     "a damaged mark": b"W",
     "noise": b"\0\xff",
+    "empty": b"",
 }
 
 Operation = tuple[str, ...]
@@ -75,6 +78,12 @@ class Server:
         self.tokens: dict[str, bytes] = {}
         self._names: dict[bytes, str] = {}
         self._known: dict[tuple[Entry | None, Operation], Outcome] = {}
+
+    def beside(self, name: str) -> Server:
+        """Another key, with the same names for the same tokens."""
+        other = Server(self.store, self.client, self.key + b":" + name.encode())
+        other.tokens, other._names = self.tokens, self._names
+        return other
 
     def after(self, before: Entry | None, operation: Operation) -> Outcome:
         """What an operation does where `before` stands."""
@@ -121,9 +130,14 @@ class Server:
         if wanted is None:
             self.client.delete(self.key)
         else:
-            ttl = {"L": LEASE_TTL, "W": MARK_TTL}.get(wanted.kind, VALUE_TTL)
+            ttl = LIFETIMES.get(wanted.kind, VALUE_TTL)
             px = ttl if wanted.expires else None
             self.client.set(self.key, self._bytes(wanted), px=px)
+
+    def put_stale(self, version: str, *versions: str) -> None:
+        """Put a value past its soft expiry under the key, which depends on versions of tags."""
+        tokens = tuple(map(self.token, versions))
+        self.client.set(self.key, self.value(version, 1, tokens), px=VALUE_TTL)
 
     def look(self) -> Entry | None:
         """What stands under the key."""
@@ -137,7 +151,7 @@ class Server:
         found = self.named(data, milliseconds(now))
         if found is None:
             return None
-        longest = {"L": LEASE_TTL, "W": MARK_TTL}.get(found.kind, VALUE_TTL)
+        longest = LIFETIMES.get(found.kind, VALUE_TTL)
         return found._replace(expires=0 < left <= longest)
 
     def token(self, name: str) -> bytes:
@@ -154,9 +168,9 @@ class Server:
     def _lease(self, name: str) -> bytes:
         return entry.lease(self.token(name))
 
-    def value(self, version: str) -> bytes:
+    def value(self, version: str, soft_expiry: int = 0, versions: tuple[bytes, ...] = ()) -> bytes:
         """The entry of a version of the row."""
-        header = entry.Header(entry.VALUE, FINGERPRINT, self.store.epoch, 0, 0, ())
+        header = entry.Header(entry.VALUE, FINGERPRINT, self.store.epoch, soft_expiry, 0, versions)
         return entry.pack(header, version.encode())
 
     def _bytes(self, wanted: Entry) -> bytes:
@@ -164,6 +178,8 @@ class Server:
             return self.value(wanted.what)
         if wanted.kind == "L":
             return self._lease(wanted.what)
+        if wanted.kind == "T":
+            return entry.tag(self.token(wanted.what))
         if wanted.kind == "?":
             return GARBAGE[wanted.what]
         now = self._now()
@@ -183,15 +199,19 @@ class Server:
             return Entry(data[:1].decode(), self._names[data[1:]])
         if data[:1] == entry.MARK:
             return Entry("W", tuple(self._writers(data, now or self._now())))
+        if data[:1] == entry.REFRESH:
+            holder = self._names[data[1 : 1 + entry.TOKEN_SIZE]]
+            return Entry("R", (holder, self.named(data[entry.REFRESH_SIZE :], now)))
         parts = entry.unpack(data)
         assert parts is not None, data
+        names = [self._names[version] for version in parts[0].versions]
         if parts[0].state == entry.NEGATIVE:
-            return Entry("N", self._names[parts[0].versions[0]])
-        return Entry("V", parts[1].decode())
+            return Entry("N", names[0])
+        return Entry("V", " under ".join([parts[1].decode(), *names]))
 
     def _writers(self, data: bytes, now: int) -> Iterator[tuple[str, bool]]:
         for writer, deadline in entry.writers_of(data):
-            assert deadline <= now + MARK_TTL
+            assert deadline <= now + MARK_TTL + 1_000, "a second for clocks that are set back"
             yield self._names[writer], deadline > now
 
     def _now(self) -> int:

@@ -13,14 +13,6 @@ from .schedules import Findings, every_schedule
 from .server import Entry, Server
 
 
-@pytest.fixture
-def tag(server: Server) -> Server:
-    """The tag of absences, beside the row."""
-    tag = Server(server.store, server.client, server.key + b":tag")
-    tag.tokens, tag._names = server.tokens, server._names
-    return tag
-
-
 def explored(build: Callable[[], RowWorld], *, crashes: bool = False) -> Findings:
     findings = every_schedule(build, crashes=crashes)
     print(findings)
@@ -51,6 +43,12 @@ def assert_ok(build: Callable[[], RowWorld], *, crashes: bool = False) -> None:
     assert findings.wrong is None, findings
 
 
+def is_stale(findings: Findings) -> bool:
+    """Whether an old version was read, or would be."""
+    wrong = findings.wrong or ""
+    return " read v" in wrong or " is left though v" in wrong
+
+
 # A row that is there
 
 
@@ -63,10 +61,6 @@ def test_two_readers_and_a_writer_in_every_order(server: Server) -> None:
     assert_ok(lambda: world(server, reads=(1, 1)), crashes=True)
 
 
-def test_two_readers_a_writer_and_an_eviction_in_every_order(server: Server) -> None:
-    assert_ok(lambda: world(server, reads=(1, 1), evicts=True))
-
-
 def test_a_reader_and_two_writers_in_every_order(server: Server) -> None:
     assert_ok(lambda: world(server, reads=(2,), commits=(True, False), evicts=True))
 
@@ -74,7 +68,7 @@ def test_a_reader_and_two_writers_in_every_order(server: Server) -> None:
 @pytest.mark.parametrize("garbage", ["another schema's value", "noise"])
 def test_useless_entries_in_every_order(server: Server, garbage: str) -> None:
     def build() -> RowWorld:
-        made = world(server, reads=(1, 1))
+        made = world(server, reads=(1, 1) if garbage == "noise" else (2,))
         server.restore(Entry("?", garbage))
         return made
 
@@ -99,7 +93,7 @@ def test_a_remembered_absence_and_a_writer_that_makes_the_row(
     server: Server, tag: Server, commits: bool
 ) -> None:
     def build() -> RowWorld:
-        made = world(server, reads=(1, 1), commits=(commits,), tag=tag, first=ABSENT)
+        made = world(server, reads=(2,), commits=(commits,), tag=tag, first=ABSENT)
         made.read_once()
         return made
 
