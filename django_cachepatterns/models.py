@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from django.db import DEFAULT_DB_ALIAS, models
+from django.db import DEFAULT_DB_ALIAS, models, transaction
 
-from .invalidation import events, versions
+from .invalidation import events, touched, versions
 from .managers import CachedManager
 from .policy import CachePolicy
 from .querysets import CachedQuerySet
@@ -36,12 +36,30 @@ class CachedModel(models.Model):
 
     save_base.alters_data = True  # type: ignore[attr-defined]
 
-    def _save_table(self, *args: Any, **kwargs: Any) -> bool:
+    def _save_table(
+        self,
+        raw: bool = False,
+        cls: Any = None,
+        force_insert: bool = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Any = None,
+    ) -> bool:
         # Not around `save_base()`: receivers of `post_save` must find the row committed.
-        using = kwargs.get("using") or (args[4] if len(args) > 4 else DEFAULT_DB_ALIAS)
-        with versions.locking(type(self), using):
-            saved: bool = super()._save_table(*args, **kwargs)  # type: ignore[misc]
-        return saved
+        def save() -> bool:
+            given = (raw, cls, force_insert, force_update, using, update_fields)
+            return bool(super(CachedModel, self)._save_table(*given))  # type: ignore[misc]
+
+        alias = using or DEFAULT_DB_ALIAS
+        if not versions.has_indexes(type(self), alias):
+            return save()
+        inserts = force_insert or (
+            # As Django has it.
+            not (raw or force_update) and self._state.adding and _has_default((cls or self)._meta)
+        )
+        # A transaction, so that the row stays as it was found when it was locked.
+        with transaction.atomic(using=alias, savepoint=False), touched.inserting(self, inserts):
+            return save()
 
     def refresh_from_db(
         self,
@@ -53,3 +71,7 @@ class CachedModel(models.Model):
         if isinstance(from_queryset, CachedQuerySet):
             from_queryset = from_queryset.nocache()
         super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
+
+
+def _has_default(meta: Any) -> bool:
+    return all(field.has_default() or field.has_db_default() for field in meta.pk_fields)

@@ -104,7 +104,7 @@ def before_delete(sender: type[Model], instance: Model, using: str, **kwargs: An
 
 def _values_of_deleted(where: tuple[type[Model], str], pks: list[Any]) -> Iterable[bytes]:
     model, alias = where
-    return versions.of_written(model, pks, alias)
+    return versions.of_written(model, list(dict.fromkeys(pks)), alias, deleted=True)
 
 
 def abandon(instance: Model, using: str | None) -> None:

@@ -73,7 +73,8 @@ def _check(model: type[Model]) -> None:
     if not registry.targets_of(model):
         raise PolicyError(
             f"invalidate() got {model._meta.label}, of which nothing is cached. Derive it from "
-            f"CachedModel, or name it in CACHEPATTERNS['POLICIES']: {{{model._meta.label!r}: {{}}}}."
+            "CachedModel, or name it in CACHEPATTERNS['POLICIES']: "
+            f"{{{model._meta.label!r}: {{}}}}."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -66,7 +67,7 @@ def values_by_save(
         yield from versions.of_any_value(model, alias)
         return
     pk = _prepared_pk(instance)
-    if pk is not None:
+    if pk is not None and not is_inserted(instance):
         yield from versions.of_written(model, [pk], alias)
     values = instance.__dict__
     changed = set(values) if update_fields is None else _attnames(model, update_fields)
@@ -76,6 +77,22 @@ def values_by_save(
         yield from versions.of_known_values(model, known, alias)
     if pk is None and versions.index_columns(model, alias) - changed:
         yield from versions.of_any_value(model, alias)  # The database's own defaults.
+
+
+@contextmanager
+def inserting(instance: Model, inserts: bool) -> Iterator[None]:
+    """Say for a block whether an instance's statements only insert: then no row is looked at."""
+    state: Any = instance._state
+    state.cachepatterns_inserts = inserts
+    try:
+        yield
+    finally:
+        vars(state).pop("cachepatterns_inserts", None)
+
+
+def is_inserted(instance: Model) -> bool:
+    """Whether it is known that an instance's statement only inserts."""
+    return getattr(instance._state, "cachepatterns_inserts", False)
 
 
 def to_install(instance: Model, alias: str) -> Iterator[bytes]:

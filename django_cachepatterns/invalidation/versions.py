@@ -1,21 +1,21 @@
 """Version-based invalidation: the tags that a write gives new versions.
 
-Whatever was read from a table depends on the table's tag. Where a query pins a column of the policy's
-`indexes` to a value, it depends on the tag of that value instead, so that a write to other rows leaves
-it alone. A write gives new versions to the tags of the values that its rows have had and will have; so
-these must be known, as they are in the database: the rows are locked and looked at before they are
-written. Where that cannot be, `keys.every_index` gets a new version, on which all of them depend.
+Whatever was read from a table depends on the table's tag. Where a query pins a column of the
+policy's `indexes` to a value, it depends on the tag of that value instead, so that a write to other
+rows leaves it alone. A write gives new versions to the tags of the values that its rows have had
+and will have; so these must be known, as they are in the database: the rows are locked and looked
+at before they are written. Where that cannot be, `keys.every_index` gets a new version, on which
+all of them depend.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db import connections, transaction
-from django.db.models import Model, QuerySet
+from django.db import connections
+from django.db.models import BooleanField, Model, QuerySet
 
 from .. import conf, fields, keys
 from ..transactions.state import in_any_transaction
@@ -110,13 +110,24 @@ def of_any_value(model: type[Model], alias: str) -> set[bytes]:
     }
 
 
-def of_written(model: type[Model], pks: Sequence[Any], alias: str) -> set[bytes]:
-    """The tags of the values that rows have now, which are locked: ask before they are written."""
+def of_written(
+    model: type[Model], pks: Sequence[Any], alias: str, deleted: bool = False
+) -> set[bytes]:
+    """The tags of the values that rows have now, which are locked: ask before they are written.
+
+    Args:
+        pks: distinct primary keys.
+        deleted: whether the rows will be deleted.
+    """
     if not has_indexes(model, alias):
         return set()
     if not in_any_transaction(connections[alias]):
         return of_any_value(model, alias)  # Nothing would hold the lock.
-    return of_rows(model, lock(model, pks, alias), alias)
+    rows = lock(model, pks, alias, deleted)
+    if len(rows) < len(pks):
+        # Where there was no row to lock, another may come before the statement, and be written.
+        return of_any_value(model, alias)
+    return of_rows(model, rows, alias)
 
 
 def of_rows(model: type[Model], rows: Iterable[Row], alias: str) -> set[bytes]:
@@ -124,22 +135,17 @@ def of_rows(model: type[Model], rows: Iterable[Row], alias: str) -> set[bytes]:
     return of_values(model, [row.__getitem__ for row in rows], alias)
 
 
-@contextmanager
-def locking(model: type[Model], alias: str) -> Iterator[None]:
-    """A transaction for a statement whose rows are looked at before it."""
-    if not has_indexes(model, alias):
-        yield
-        return
-    with transaction.atomic(using=alias, savepoint=False):
-        yield
+def lock(model: type[Model], pks: Sequence[Any], alias: str, deleted: bool = False) -> list[Row]:
+    """The values of index columns of rows, which are locked until the transaction ends.
 
-
-def lock(model: type[Model], pks: Sequence[Any], alias: str) -> list[Row]:
-    """The values of index columns of rows, which are locked until the transaction ends."""
+    As strongly as the statement will lock them, and no more: a stronger lock would keep those
+    waiting who insert rows that refer to them, and one that grows later can meet theirs.
+    """
     features = connections[alias].features
     rows: QuerySet[Any, Any] = QuerySet(model, using=alias).filter(pk__in=pks).order_by("pk")
     if features.has_select_for_update:
-        rows = rows.select_for_update(no_key=features.has_select_for_no_key_update)
+        no_key = features.has_select_for_no_key_update and not deleted
+        rows = rows.select_for_update(no_key=no_key)
     return list(rows.values(*sorted(index_columns(model, alias))))
 
 
@@ -157,9 +163,16 @@ def indexes_of(model: type[Model]) -> tuple[Any, ...]:
             field = fields.column(model, name)
         except FieldDoesNotExist:
             continue  # A system check says so.
-        if field in model._meta.local_concrete_fields and fields.is_stored_as_given(field):
+        if field in model._meta.local_concrete_fields and _is_known(field):
             found.append(field)
     return tuple(found)
+
+
+def _is_known(field: Any) -> bool:
+    """Whether a column's value in the database is the one that a write gives it."""
+    if getattr(field, "generated", False):
+        return False  # The database computes it from other columns.
+    return fields.is_stored_as_given(field) or type(field) is BooleanField
 
 
 def _tag(table: Table, field: Any, value: Callable[[str], Any]) -> bytes:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections, transaction
 from django.db.models import Model, Q, QuerySet
-from django.db.models.sql import UpdateQuery
+from django.db.models.sql import DeleteQuery, UpdateQuery
 
 from .. import fields
 from ..invalidation import touched, versions
 from ..invalidation.registry import targets_of
+from ..invalidation.versions import Row
 from ..transactions import WriteLog, write_log, writing
 from ..transactions.callbacks import undo_with_testcase
 
@@ -81,15 +82,26 @@ def bulk_create(
 
 
 def raw_delete(queryset: QuerySet[Any], plain: Callable[..., int], using: str) -> int:
-    """Run a delete that sends no signals, with its rows marked."""
-    if not targets_of(queryset.model):
+    """Run a delete that sends no signals, with its rows marked before it is committed."""
+    model = queryset.model
+    if not targets_of(model):
         return plain(using)
     with transaction.atomic(using=using, savepoint=False):
-        pks = _lock(queryset, using)
         log = write_log(using)
-        log.begin(touched.by_keys(queryset.model, pks, using))
-        log.begin(versions.of_written(queryset.model, pks, using))
-        return plain(using)
+        if _can_return(using):
+            query: Any = queryset.query.clone()
+            query.__class__ = DeleteQuery
+            compiler = query.get_compiler(using)
+            rows = _returned(model, compiler, using, versions.index_columns(model, using))
+            if rows:
+                log.begin(_touched_by_rows(model, rows, using))
+            return len(rows)
+        pks = _lock(queryset, using)
+        log.begin(touched.by_keys(model, pks, using))
+        log.begin(versions.of_written(model, pks, using, deleted=True))
+        # Just those: another row that matches may have come since.
+        restricted: Any = queryset._chain().filter(pk__in=pks)  # type: ignore[attr-defined]
+        return QuerySet._raw_delete(restricted, using) or 0
 
 
 def _prepared_update(queryset: QuerySet[Any], values: dict[str, Any], alias: str) -> Any:
@@ -116,44 +128,58 @@ def _index_columns(model: type[Model], alias: str) -> set[str]:
 def _update_returning(queryset: QuerySet[Any], query: Any, alias: str, log: WriteLog) -> int:
     """`UPDATE ... RETURNING`: the rows are learned from the statement itself."""
     model = queryset.model
-    meta = model._meta
     changed = {field.attname for field, _, _ in query.values}
+    lookups = touched.lookup_columns(model, alias)
+    if not changed & lookups:
+        lookups = set()
+    wanted = lookups | _index_columns(model, alias)
+    rows = _returned(model, query.get_compiler(alias), alias, wanted)
+    if not rows:
+        return 0
+    keys = list(_touched_by_rows(model, rows, alias))
+    for row in rows if lookups else ():
+        keys += touched.by_lookup_values(model, row.__getitem__, alias, changed)
+    log.begin(keys)
+    return len(rows)
+
+
+def _touched_by_rows(model: type[Model], rows: Sequence[Row], alias: str) -> Iterator[bytes]:
+    """What changing rows touches of which the statement has told the values."""
+    pk = fields.primary_key(model).attname
+    yield from touched.by_keys(model, [row[pk] for row in rows], alias)
+    yield from versions.of_values(model, [row.__getitem__ for row in rows], alias)
+
+
+def _returned(model: type[Model], compiler: Any, alias: str, wanted: Collection[str]) -> list[Row]:
+    """Run a statement, and have the primary keys and some columns of its rows returned.
+
+    Args:
+        wanted: attnames; those of other tables' columns are left out.
+    """
+    meta = model._meta
     columns = [fields.primary_key(model)]
-    wanted = touched.lookup_columns(model, alias)
-    if not changed & wanted:
-        wanted = set()
-    indexes = _index_columns(model, alias)
-    # Those of the table that is updated; the lookups of other tables' are all forgotten.
     columns += [
         field
         for field in meta.local_concrete_fields
-        if field.attname in wanted | indexes and not field.primary_key
+        if field.attname in wanted and not field.primary_key
     ]
-    compiler = query.get_compiler(alias)
     try:
         sql, params = compiler.as_sql()
     except EmptyResultSet:
-        return 0
+        return []
     if not sql:
-        return 0
+        return []
     quote = connections[alias].ops.quote_name
-    table = quote(query.base_table)
+    table = quote(compiler.query.base_table)
     returned = ", ".join(f"{table}.{quote(field.column)}" for field in columns)
     with connections[alias].cursor() as cursor:
         cursor.execute(f"{sql} RETURNING {returned}", params)
         rows: Iterable[Any] = cursor.fetchall()
     converters = compiler.get_converters([field.get_col(meta.db_table) for field in columns])
-    rows = list(compiler.apply_converters(rows, converters) if converters else rows)
-    keys = list(touched.by_keys(model, [row[0] for row in rows], alias))
-    if len(columns) > 1:
-        names = [field.attname for field in columns]
-        for row in rows:
-            values = dict(zip(names, row, strict=True)).__getitem__
-            if wanted:
-                keys += touched.by_lookup_values(model, values, alias, changed)
-            keys += versions.of_values(model, [values], alias) if indexes else ()
-    log.begin(keys)
-    return len(rows)
+    if converters:
+        rows = compiler.apply_converters(rows, converters)
+    names = [field.attname for field in columns]
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _update_locked(
@@ -161,22 +187,34 @@ def _update_locked(
 ) -> int:
     """Lock the rows, mark them, then change just those."""
     model = queryset.model
-    pks = _lock(queryset, alias)
-    log.begin(touched.by_keys(model, pks, alias))
-    log.begin(versions.of_written(model, pks, alias))
-    changed = {fields.attname(model, name) for name in values}
-    if changed & {*touched.lookup_columns(model, alias), fields.primary_key(model).attname}:
-        log.begin(touched.by_insert(model, alias))
+    columns = [fields.column(model, name) for name in values]
+    changed = {column.attname for column in columns}
+    # The lock that the statement takes: a stronger one where keys change that others refer to.
+    pks = _lock(queryset, alias, no_key=not any(column.unique for column in columns))
+    if pks:
+        log.begin(touched.by_keys(model, pks, alias))
+        log.begin(versions.of_written(model, pks, alias))
+        if changed & {*touched.lookup_columns(model, alias), fields.primary_key(model).attname}:
+            log.begin(touched.by_insert(model, alias))
     restricted = queryset._chain().filter(pk__in=pks)  # type: ignore[attr-defined]
     count = QuerySet.update(restricted, **values)
     if changed & _index_columns(model, alias):
-        log.begin(versions.of_rows(model, versions.look(model, pks, alias), alias))
+        moved = fields.primary_key(model).attname in changed
+        log.begin(
+            versions.of_any_value(model, alias)
+            if moved
+            else versions.of_rows(model, versions.look(model, pks, alias), alias)
+        )
     queryset._result_cache = None
     return count
 
 
-def _lock(queryset: QuerySet[Any], alias: str) -> list[Any]:
-    """The primary keys that a query matches, locked where the database can."""
+def _lock(queryset: QuerySet[Any], alias: str, no_key: bool = False) -> list[Any]:
+    """The primary keys that a query matches, locked where the database can.
+
+    Args:
+        no_key: let others refer to the rows meanwhile, as an update of other columns does.
+    """
     matching = queryset._chain().order_by()  # type: ignore[attr-defined]
     matching.query.select_for_update = False
     rows: QuerySet[Any, Any] = QuerySet(queryset.model, using=alias).filter(
@@ -184,7 +222,10 @@ def _lock(queryset: QuerySet[Any], alias: str) -> list[Any]:
     )
     features = connections[alias].features
     if features.has_select_for_update:
-        rows = rows.select_for_update(of=("self",) if features.has_select_for_update_of else ())
+        rows = rows.select_for_update(
+            of=("self",) if features.has_select_for_update_of else (),
+            no_key=no_key and features.has_select_for_no_key_update,
+        )
     return list(rows.order_by("pk").values_list("pk", flat=True))
 
 

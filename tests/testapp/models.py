@@ -277,4 +277,45 @@ class WrittenPiece(AbstractPiece):
     )
 
 
+class Ticket(CachedModel):
+    """Several columns that lists are pinned by, one of which only the database computes."""
+
+    state = models.CharField(max_length=20, null=True)
+    day = models.DateField(null=True)
+    rank = models.IntegerField(default=0)
+    tens = models.GeneratedField(
+        expression=models.F("rank") / 10,
+        output_field=models.IntegerField(),
+        db_persist=True,
+    )
+
+    cache_policy = CachePolicy(ttl=600, indexes=["state", "day", "tens"])
+
+
+class Versioned(CachedModel):
+    """Rows that depend on their table's version."""
+
+    n = models.IntegerField(default=0)
+
+    cache_policy = CachePolicy(ttl=600, invalidation="version")
+
+
+class OddTable(CachedModel):
+    """A table and a column whose names have quotes in them."""
+
+    n = models.IntegerField(default=0, db_column="it's n")
+
+    class Meta:
+        db_table = "Bob's Table"
+
+
+class OtherSchema(CachedModel):
+    """A table that is named with its schema."""
+
+    n = models.IntegerField(default=0)
+
+    class Meta:
+        db_table = '"public"."testapp_otherschema"'
+
+
 from tests.testapp import plain  # noqa: E402, F401 - its models are of this app, too
