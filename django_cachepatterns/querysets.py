@@ -99,11 +99,8 @@ class CachedQuerySet(TrackedQuerySet[M]):
     def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """As Django's; cached where the queryset is."""
         results = self._results(whole=True)
-        named = {getattr(each, "default_alias", str(at)): each for at, each in enumerate(args)}
-        named.update(kwargs)
-        if results is None or not all(
-            hasattr(each, "resolve_expression") for each in named.values()
-        ):
+        named = None if results is None else _named_aggregates(args, kwargs)
+        if results is None or named is None:
             return super().aggregate(*args, **kwargs)  # Or Django says what is wrong with it.
         found: dict[str, Any] = results.scalar("aggregate", named)
         return found
@@ -221,6 +218,17 @@ class CachedQuerySet(TrackedQuerySet[M]):
         clone._nocache = self._nocache
         clone._cache_options = self._cache_options
         return clone
+
+
+def _named_aggregates(args: Iterable[Any], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """Aggregates by name, in Django's order; `None` where Django would refuse them."""
+    named = dict(kwargs)
+    for each in args:
+        try:
+            named[each.default_alias] = each
+        except (AttributeError, TypeError):
+            return None
+    return named if all(hasattr(each, "resolve_expression") for each in named.values()) else None
 
 
 def _read_one(rows: CachedRows, equal: dict[str, Any]) -> Any:

@@ -1,14 +1,15 @@
 """What the result of a query depends on, read from the SQL that Django makes of it.
 
-Every table that the SQL names is in it under its quoted name, in whatever join, subquery, union or
-expression; so none is missed. A column of the same name only makes a result depend on too much.
+Every table that the SQL names is in it under its quoted name, in whatever join, subquery, union
+or expression; so none is missed. A column of the same name only makes a result depend on too
+much. What stands where a table must and is no model's, or is not quoted, is refused: it is
+somebody's raw SQL.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.db import connections
@@ -23,30 +24,11 @@ from .. import conf, keys
 from ..exceptions import UncacheableQuery
 from ..invalidation import registry, versions
 from .columns import compares_exactly
+from .sql import Reading, read
 
 MOST_PINNED = 20
 """Values of one `IN` that are depended on one by one."""
 
-_QUOTED = re.compile(r'"((?:[^"]|"")*)"|`((?:[^`]|``)*)`')
-_LITERAL = re.compile(r"'(?:[^']|'')*'")
-_VOLATILE = re.compile(
-    r"""\b(?:
-        (?:RANDOM|RAND|NOW|CLOCK_TIMESTAMP|STATEMENT_TIMESTAMP|TRANSACTION_TIMESTAMP|TIMEOFDAY
-          |SYSDATE|SYSTIMESTAMP|UTC_DATE|UTC_TIME|UTC_TIMESTAMP|UNIX_TIMESTAMP|CURDATE|CURTIME
-          |GEN_RANDOM_UUID|UUID_GENERATE_V[0-9]\w*|UUIDV[47]|UUID|NEXTVAL|CURRVAL|LASTVAL
-          |CURRENT_SETTING|PG_BACKEND_PID|AGE|SETSEED)\s*\(
-        |(?:CURRENT_TIMESTAMP|CURRENT_DATE|CURRENT_TIME|LOCALTIMESTAMP|LOCALTIME
-          |CURRENT_USER|SESSION_USER|CURRENT_ROLE)\b
-    )""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_UNQUOTED = re.compile(
-    r"(?P<before>\w+\s+)?\b(?:FROM|JOIN)\s+(?:ONLY\s+|LATERAL\s+)*(?P<table>[A-Za-z_][\w.]*)",
-    re.IGNORECASE,
-)
-_FROM_IN_A_FUNCTION = re.compile(
-    r"\b(?:EXTRACT|TRIM|SUBSTRING|OVERLAY)\s*\((?:[^()]|\([^()]*\))*\Z", re.IGNORECASE
-)
 _EXACT = frozenset({Exact, IntegerFieldExact, RelatedExact})
 _IN = frozenset({In, RelatedIn})
 
@@ -82,47 +64,67 @@ def tags_of_models(models: Iterable[type[Model]], alias: str) -> tuple[bytes, ..
     return tuple(found)
 
 
-def _followed_models_in(sql: str) -> list[type[Model]]:
-    """The models of a statement that may be cached."""
+class _Statement(NamedTuple):
+    """What a statement depends on.
 
-    def look() -> list[type[Model]]:
-        bare = _QUOTED.sub('"', _LITERAL.sub("''", sql))
-        _refuse_volatile(bare, sql)
-        _refuse_unknown_tables(bare)
-        found = models_in(sql)
-        for model in found:
-            _refuse_unfollowed(model)
-        return found
+    Args:
+        models: those whose tables it reads, and any of the same name as something else in it.
+        tables: the names of the tables that it reads, as often as it does.
+        fault: why that is not known, with the remedy; `None`: it is.
+    """
 
-    key = ("models of a statement", sql, registry.generation())
-    return conf.config().remember(key, look)  # type: ignore[no-any-return]
+    models: tuple[type[Model], ...]
+    tables: tuple[str, ...]
+    fault: str | None
 
 
-def _refuse_volatile(bare: str, sql: str) -> None:
-    volatile = _VOLATILE.search(bare) or re.search(r"'now'", sql, re.IGNORECASE)
-    if volatile:
-        raise UncacheableQuery(
-            f"The query calls {volatile[0].strip('(').strip()}, which gives something else every "
-            "time. Compute the value in Python, rounded to what a result may lag behind; or say "
-            ".cache(ttl=..., invalidation='ttl') to have the result for that long; or leave .cache() "
-            "out."
+def models_in(sql: str) -> tuple[type[Model], ...]:
+    """The models whose tables a statement names."""
+    return _looked_at(sql).models
+
+
+def _looked_at(sql: str) -> _Statement:
+    def look() -> _Statement:
+        reading, by_table = read(sql), _models_by_table()
+        names = sorted({*reading.tables, *reading.names})
+        models = tuple(model for name in names for model in by_table.get(name, ()))
+        return _Statement(models, reading.tables, _fault(reading, by_table))
+
+    key = ("statement", sql, registry.generation())
+    return conf.config().remember(key, look)
+
+
+def _followed_models_in(sql: str) -> tuple[type[Model], ...]:
+    """The models that a statement depends on, all of which are followed."""
+    looked_at = _looked_at(sql)
+    if looked_at.fault is not None:
+        raise UncacheableQuery(looked_at.fault)
+    for model in looked_at.models:
+        _refuse_unfollowed(model)
+    return looked_at.models
+
+
+def _fault(reading: Reading, by_table: Mapping[str, Any]) -> str | None:
+    or_else = (
+        "say .cache(ttl=..., invalidation='ttl') to have the result for that long, whatever is "
+        "written; or leave .cache() out."
+    )
+    if reading.volatile is not None:
+        return (
+            f"The query calls {reading.volatile}, which gives something else every time. Compute "
+            f"the value in Python, rounded to what a result may lag behind; or {or_else}"
         )
-
-
-def _refuse_unknown_tables(bare: str) -> None:
-    for found in _UNQUOTED.finditer(bare):
-        before = (found["before"] or "").strip().upper()
-        if before == "DISTINCT" or _FROM_IN_A_FUNCTION.search(bare[: found.start("table")]):
-            continue
-        raise UncacheableQuery(
-            f"The query reads {found['table']!r} by raw SQL, so what it depends on is not known. "
-            "Say it with the ORM; or say .cache(ttl=..., invalidation='ttl') to have the result for "
-            "that long; or leave .cache() out."
+    unknown = next((name for name in reading.tables if name not in by_table), reading.unquoted)
+    if unknown is not None:
+        return (
+            f"The query reads {unknown!r} by raw SQL, so what it depends on is not known. "
+            f"Say it with the ORM; or {or_else}"
         )
+    return None
 
 
 def _refuse_unfollowed(model: type[Model]) -> None:
-    if not registry.is_tracked(model):
+    if not registry.is_tracked(model) and not registry.targets_of(model):
         raise UncacheableQuery(
             f"The query depends on {model._meta.label}, whose writes are not followed. Derive it "
             f"from CachedModel, or name it in CACHEPATTERNS['POLICIES']: "
@@ -130,25 +132,20 @@ def _refuse_unfollowed(model: type[Model]) -> None:
         )
 
 
-def models_in(sql: str) -> list[type[Model]]:
-    """The models whose tables a statement names."""
-    by_table = _models_by_table()
-    sql = _LITERAL.sub("''", sql)
-    names = {(a or b).replace('""', '"') for a, b in _QUOTED.findall(sql)}
-    return [model for name in sorted(names) for model in by_table.get(name, ())]
-
-
 def _models_by_table() -> dict[str, list[type[Model]]]:
     def make() -> dict[str, list[type[Model]]]:
         found: dict[str, list[type[Model]]] = {}
         for model in apps.get_models(include_auto_created=True):
             if model._meta.concrete_model is model and not model._meta.swapped:
-                # A table in another schema is written as `"schema"."table"`.
-                name = model._meta.db_table.strip('"').rpartition('"."')[2]
-                found.setdefault(name, []).append(model)
+                found.setdefault(_table_name(model), []).append(model)
         return found
 
-    return conf.config().remember(("tables by name", registry.generation()), make)  # type: ignore[no-any-return]
+    return conf.config().remember(("tables by name", registry.generation()), make)
+
+
+def _table_name(model: type[Model]) -> str:
+    """The name of a model's table, without its schema: `"schema"."table"` is a table, too."""
+    return model._meta.db_table.strip('"').rpartition('"."')[2]
 
 
 def _narrowed(query: Query, sql: str, model: type[Model], alias: str) -> list[bytes] | None:
@@ -156,7 +153,9 @@ def _narrowed(query: Query, sql: str, model: type[Model], alias: str) -> list[by
     if query.combinator or query.extra_tables:
         return None
     table = next((t for t in versions.tables_of(model, alias) if t.model is model), None)
-    if table is None or not table.indexes or _occurrences(sql, model, alias) != 1:
+    if table is None or not table.indexes:
+        return None
+    if _looked_at(sql).tables.count(_table_name(model)) != 1:
         return None
     for field in table.indexes:
         if not compares_exactly(field, connections[alias]):
@@ -168,13 +167,6 @@ def _narrowed(query: Query, sql: str, model: type[Model], alias: str) -> list[by
                 *(keys.index(table.family, field.attname, value) for value in values),
             ]
     return None
-
-
-def _occurrences(sql: str, model: type[Model], alias: str) -> int:
-    """How often a query reads from a model's table."""
-    table = connections[alias].ops.quote_name(model._meta.db_table)
-    sql = _LITERAL.sub("''", sql)
-    return len(re.findall(rf"(?:\bFROM|\bJOIN|,)[\s(]*{re.escape(table)}(?!\s*\.)", sql))
 
 
 def _pinned_values(query: Query, field: Any) -> list[Any] | None:

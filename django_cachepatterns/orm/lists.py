@@ -1,8 +1,8 @@
 """Cached querysets: what `.cache()` does.
 
-A list of whole rows is stored as primary keys, and its rows are read as entries of their own: a row is
-cached once, in however many lists. What holds more than rows (annotations, joins, values) is stored as
-the rows that the database sent.
+A list of whole rows is stored as primary keys, and its rows are read as entries of their own: a
+row is cached once, in however many lists. What holds more than rows (annotations, joins, values) is
+stored as the rows that the database sent.
 """
 
 from __future__ import annotations
@@ -71,14 +71,17 @@ class CachedResults:
         self.options, self.store = options, store
         self.alias, self.seen_as = alias, seen_as
         model = queryset.model
+        self.policy = options.policy(model)
+        self.follows = self.policy.invalidation != "ttl"
+        self.rows_age = conf.policy_of(model).invalidation == "ttl"
         self.name = (model._meta.concrete_model or model)._meta.label_lower
         self.space = conf.config().key_space()
 
     def fetch(self) -> list[Any]:
         """What the queryset gives when it is evaluated."""
         if _is_of_whole_rows(self.queryset):
-            rows = rows_of(self.queryset.model)
-            if rows is not None and not rows.is_versioned:
+            rows = rows_of(self.queryset.model, self.queryset._hints)
+            if rows is not None and rows.alias == self.alias and not rows.is_versioned:
                 return self._rows_by_key(rows)
         statement = self._compiled("rows")
         if statement is None:
@@ -103,8 +106,10 @@ class CachedResults:
         return compute() if statement is None else self._read(statement, compute)
 
     def _compiled(self, kind: str, aggregates: Mapping[str, Any] | None = None) -> Statement | None:
-        tags = ",".join(self.options.tags)
-        return compiled(self.queryset.query, self.alias, kind, tags, aggregates=aggregates)
+        policy = self.policy
+        # Who wants a result for ten seconds must not get one that another keeps for an hour.
+        kept = repr((self.options.tags, policy.ttl, policy.soft_ttl, policy.invalidation))
+        return compiled(self.queryset.query, self.alias, kind, kept, aggregates=aggregates)
 
     def _read(self, statement: Statement, compute: Callable[[], Any]) -> Any:
         return self._reader(statement, compute).read()
@@ -112,15 +117,14 @@ class CachedResults:
     def _reader(self, statement: Statement, compute: Callable[[], Any]) -> ResultReader:
         queryset = self.queryset
         family = self.space.family(self.name, self.alias)
-        policy = self.options.policy(queryset.model)
         named = tuple(self.space.tag(name) for name in self.options.tags)
         found: tuple[bytes, ...] = ()
-        if policy.invalidation != "ttl":
+        if self.follows:
             found = tags_of(queryset.query, statement.sql, queryset.model, self.alias)
         schema = schema_of(models_in(statement.sql), self.alias)
         result = Result(
             f"{self.name}:list",
-            policy,
+            self.policy,
             keys.query(family, statement.digest),
             (*found, *named),
             self.alias,
@@ -155,15 +159,17 @@ class CachedResults:
         reader = self._reader(statement, compute)
 
         def offer(publish: bool) -> None:
-            # Before the list is there, so that who finds it finds its rows, too.
-            if publish and reader.leased_tags:
+            # Before the list is there, so that who finds it finds its rows, too. Not where the list
+            # depends on none of their writes, and they do.
+            if publish and (self.rows_age or (self.follows and reader.leased_tags)):
                 rows.offer(loaded, reader.leased_tags)
 
         reader.result.loaded = offer
         pks = reader.read()
         if loaded or not pks:
             return replay(self.queryset, statement.compiler, loaded, self.seen_as)
-        instances = rows.get_list_under(pks, reader.seen_tags)
+        ages = self.rows_age or not self.follows
+        instances = rows.get_list_under(pks, reader.seen_tags, self.seen_as, ages)
         return None if instances is None else adopt(self.queryset, instances)
 
 

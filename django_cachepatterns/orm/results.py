@@ -106,7 +106,8 @@ class ResultReader:
 
     def read(self) -> Any:
         """The result, from the cache or the database."""
-        if self.result.is_being_written() and not settle(self.result.alias):
+        settle(self.result.alias)
+        if self.result.is_being_written():
             return self.result._compute()
         return self._reader.read([_ASKED])[_ASKED]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 from uuid import UUID
 
@@ -188,11 +189,19 @@ class CachedRows:
         return self.shape.instances([rows[pk] for pk in asked if pk in rows], self.seen_as)
 
     def get_list_under(
-        self, asked: Sequence[Any], tags: Mapping[bytes, bytes | None]
+        self,
+        asked: Sequence[Any],
+        tags: Mapping[bytes, bytes | None],
+        seen_as: str,
+        ages: bool = False,
     ) -> list[Any] | None:
         """Instances of a list that was found under some versions of tags; `None` where one has
-        changed since, or a row is gone: then the list is not what it was. Without tags a row that
-        is gone is left out.
+        changed since, or a row is gone: then the list is not what it was.
+
+        Args:
+            asked: primary keys, in whatever order, some of them perhaps several times.
+            seen_as: what the instances say they came from.
+            ages: whether writes leave the list as it is; then a row that is gone is left out.
 
         One round trip where all rows are there.
         """
@@ -205,18 +214,18 @@ class CachedRows:
                 return None
             hits = None if self._refreshes else self._all_hits(found[: len(names)])
             if hits is not None:
-                return self.shape.instances(hits, self.seen_as)
+                return self.shape.instances(hits, seen_as)
             by_pk = dict(zip(asked, found, strict=False))
             rows = self.reader.resume(list(by_pk), list(by_pk.values()))
-            if tags and len(rows) < len(by_pk):
+            if not ages and len(rows) < len(by_pk):
                 return None
-            if self.store.get_many(list(tags)) != list(tags.values()):
+            if tags and self.store.get_many(list(tags)) != list(tags.values()):
                 return None
         except (StoreUnavailable, Untranslatable):
             return None
-        # A copy each: a join may give a row several times.
-        copies = [dict(rows[pk]) for pk in asked if pk in rows]
-        return self.shape.instances(copies, self.seen_as)
+        return self.shape.instances(
+            _each_its_own([rows[pk] for pk in asked if pk in rows]), seen_as
+        )
 
     def offer(self, loaded: Sequence[Sequence[Any]], tags: Mapping[bytes, bytes]) -> None:
         """Store rows that a query gave, where they have no entry.
@@ -233,8 +242,10 @@ class CachedRows:
         lease = entry.lease(entry.new_token())
         names = [keys.row(self.family, pk) for pk in pks]
         try:
+            # A tag that is gone is made anew, as any lease does: an empty one would be of no use.
+            fresh = entry.tag(entry.new_token())
             found, current = self.store.lease(
-                names, lease, int(self.policy.lease_ttl * 1000), list(tags)
+                names, lease, int(self.policy.lease_ttl * 1000), list(tags), fresh
             )
             taken = [at for at, data in enumerate(found) if data is None]
             made = {}
@@ -424,6 +435,23 @@ def _make(model: type[Model], config: conf.Config, alias: str, seen_as: str) -> 
         return CachedRows(model, policy, store, config.key_space(), alias, seen_as)
     except UnknownShape:
         return None
+
+
+def _each_its_own(rows: Sequence[Row]) -> list[Row]:
+    """Rows of which none shares anything with another: a join may give one several times."""
+    seen: set[int] = set()
+    own = []
+    for row in rows:
+        own.append(_copied(row) if id(row) in seen else row)
+        seen.add(id(row))
+    return own
+
+
+def _copied(row: Row) -> Row:
+    return {
+        name: deepcopy(value) if isinstance(value, list | dict) else value
+        for name, value in row.items()
+    }
 
 
 def _plain_type(pk: Any) -> type[Any] | None:

@@ -15,11 +15,6 @@ from .server import Server
 from .stepwise import Stepwise
 from .test_reader import assert_ok, explored, is_stale
 
-EMPTY_TAG = (
-    "Where the tag is gone when the row is offered, the lease of the offer makes an empty one, and "
-    "whatever depends on it is loaded at each read, until a write deletes it."
-)
-
 
 def world(
     server: Server,
@@ -48,23 +43,19 @@ def test_what_a_query_gave_is_stored(server: Server, tag: Server) -> None:
     assert [str(place.look())[0] for place in made.places] == ["V", "T", "V"]
 
 
-@pytest.mark.xfail(reason=EMPTY_TAG)
 @pytest.mark.parametrize("commits", [True, False])
 def test_a_query_and_a_writer_in_every_order(server: Server, tag: Server, commits: bool) -> None:
     assert_ok(lambda: world(server, tag, commits=(commits,)), crashes=True)
 
 
-@pytest.mark.xfail(reason=EMPTY_TAG)
 def test_a_query_two_writers_and_a_reader_in_every_order(server: Server, tag: Server) -> None:
     assert_ok(lambda: world(server, tag, reads=1, commits=(True,)))
 
 
-@pytest.mark.xfail(reason=EMPTY_TAG)
 def test_a_query_and_two_writers_in_every_order(server: Server, tag: Server) -> None:
     assert_ok(lambda: world(server, tag, commits=(True, True)))
 
 
-@pytest.mark.xfail(reason=EMPTY_TAG)
 def test_a_query_a_writer_and_evictions_in_every_order(server: Server, tag: Server) -> None:
     def build() -> ListWorld:
         made = world(server, tag)
