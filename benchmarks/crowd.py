@@ -26,7 +26,8 @@ class Visit(NamedTuple):
 
     began: int
     ended: int
-    loaded: bool
+    loaded_at: int
+    """When its load ended; 0 where it has not loaded."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ class Round:
 
     Args:
         visits: of all readers.
-        loads: when each load ended, in nanoseconds.
+        loads: how many there were.
     """
 
     visits: list[Visit]
-    loads: list[int]
+    loads: int
 
     @property
     def seconds(self) -> float:
@@ -50,8 +51,8 @@ class Round:
     @property
     def waits(self) -> list[float]:
         """Milliseconds from the end of the load until each reader who did not load had it."""
-        end = max(self.loads)
-        return [(visit.ended - end) / 1e6 for visit in self.visits if not visit.loaded]
+        end = max(visit.loaded_at for visit in self.visits)
+        return [(visit.ended - end) / 1e6 for visit in self.visits if not visit.loaded_at]
 
 
 class Crowd:
@@ -118,8 +119,8 @@ def _visit(contender: str, number: int, together: threading.Barrier) -> Visit:
     from .wanted import CONTENDERS, mine
 
     read = CONTENDERS[contender]
-    mine.loads = 0
+    mine.loaded_at = 0
     together.wait()
     began = time.monotonic_ns()
     read(number)
-    return Visit(began, time.monotonic_ns(), mine.loads > 0)
+    return Visit(began, time.monotonic_ns(), mine.loaded_at)

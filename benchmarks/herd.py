@@ -54,8 +54,12 @@ def measure(process: str, rounds: int) -> Iterable[Herd]:
             for name, own in found.items():
                 own.append(everyone.round(name))
     for name, own in found.items():
-        loads = [len(each.loads) for each in own]
-        yield Herd(name, loads, [each.seconds for each in own], "cachepatterns" in name)
+        yield Herd(
+            name,
+            [each.loads for each in own],
+            [each.seconds for each in own],
+            "cachepatterns" in name,
+        )
 
 
 def _line(name: str, loads: list[int], seconds: list[float], own: bool) -> Sequence[str]:

