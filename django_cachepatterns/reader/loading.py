@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..exceptions import CodecError, StoreUnavailable
 from ..sources import Loaded, Source
 from ..steps import Load, Script
 from ..stores.base import Store
-from .entries import ABSENT, Looked, Sorted, is_tag, still
+from .entries import ABSENT, Looked, Sorted, is_mark, is_tag, still
 from .looking import Key, Looking, Value
 from .memory import MEMORIES, Memory
 
@@ -113,6 +114,10 @@ class Loading(Looking[Key, Value]):
 
         found, current, token.epoch = yield take
         token.tags = dict(zip(tags, current, strict=True))
+        odd = [name for name, tag in token.tags.items() if not is_tag(tag) and not is_mark(tag)]
+        if odd:
+            # Nothing could ever be stored under these; the next reader makes them anew.
+            yield partial(self.store.drop, odd)
         stuck = [at for at, (_, seen) in enumerate(wanted) if still(seen, found[at])]
         if stuck:
             over = yield lambda: self.store.lease_over(

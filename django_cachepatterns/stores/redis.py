@@ -95,10 +95,10 @@ class RedisStore(Store):
         px = b"%d" % ttl
         commands = [_pack((b"SET", key, lease, b"NX", b"PX", px, b"GET")) for key in keys]
         replies = self._call_many(commands + _tags(tags, fresh))
-        found = [_entry_of(reply) for reply in replies]
+        found = [_entry_of(reply) for reply in replies[: len(keys)]]
         # A lease of one's own: the command was sent again on a new connection.
-        entries = [None if data == lease else data for data in found[: len(keys)]]
-        return entries, [data or fresh for data in found[len(keys) :]]
+        entries = [None if data == lease else data for data in found]
+        return entries, _tag_entries(replies[len(keys) :], fresh)
 
     def lease_over(
         self, keys: Sequence[bytes], seen: Sequence[bytes], lease: bytes, ttl: int
@@ -139,7 +139,7 @@ class RedisStore(Store):
         )
         if isinstance(taken, NoScriptError):
             return self._lease_refresh_anew(key, arguments, tags, fresh)
-        return _replied(taken) == 1, [_entry_of(data) or fresh for data in found]
+        return _replied(taken) == 1, _tag_entries(found, fresh)
 
     def _lease_refresh_anew(
         self, key: bytes, arguments: Sequence[bytes], tags: Sequence[bytes], fresh: bytes
@@ -149,7 +149,7 @@ class RedisStore(Store):
         taken, *found = self._call_many(
             [_pack_script(b"EVAL", each.source, [key], arguments), *_tags(tags, fresh)]
         )
-        return _replied(taken) == 1, [_entry_of(data) or fresh for data in found]
+        return _replied(taken) == 1, _tag_entries(found, fresh)
 
     def wait(self, keys: Sequence[bytes], seconds: float) -> None:
         """Leave a note at each key that somebody waits, and wait for who ends its lease.
@@ -316,6 +316,11 @@ os.register_at_fork(after_in_child=_after_fork)
 def _tags(tags: Sequence[bytes], fresh: bytes) -> list[bytes]:
     """Commands that read tags, and make those that are missing; they live for a day."""
     return [_pack((b"SET", tag, fresh, b"NX", b"PX", b"86400000", b"GET")) for tag in tags]
+
+
+def _tag_entries(replies: Sequence[Any], fresh: bytes) -> list[bytes]:
+    """What the commands of `_tags()` have answered: nothing where the tag was made."""
+    return [fresh if reply is None else _entry_of(reply) or b"" for reply in replies]
 
 
 def _pack(arguments: tuple[bytes, ...]) -> bytes:

@@ -15,8 +15,6 @@ from django_cachepatterns.testing.contract import LONG, StoreContract, WaitContr
 
 from .wire import Wire
 
-EMPTY_TAG = "It tells the version that it would have made, and not what stands there."
-
 WRITER, SECOND = entry.new_token(), entry.new_token()
 
 
@@ -33,28 +31,6 @@ class TestRedisStore(StoreContract):
 
     def put_foreign(self, store: Store, key: bytes) -> None:
         self.client.rpush(key, "not", "a", "string")
-
-    @pytest.mark.xfail(reason=EMPTY_TAG)
-    def test_an_empty_entry_is_no_version_of_a_tag(
-        self, store: Store, keys: list[bytes], lease: bytes
-    ) -> None:
-        super().test_an_empty_entry_is_no_version_of_a_tag(store, keys, lease)
-
-    @pytest.mark.xfail(reason=EMPTY_TAG)
-    def test_what_is_no_string_is_no_version_of_a_tag(
-        self, store: Store, keys: list[bytes], lease: bytes
-    ) -> None:
-        super().test_what_is_no_string_is_no_version_of_a_tag(store, keys, lease)
-
-    @pytest.mark.xfail(reason="It keeps the lifetime of the mark, this writer's part included.")
-    def test_the_mark_that_a_refused_install_leaves_lapses_with_those_in_it(
-        self, store: Store, key: bytes, writer: bytes, second: bytes
-    ) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(contract, "PATIENCE", 0.5)
-            super().test_the_mark_that_a_refused_install_leaves_lapses_with_those_in_it(
-                store, key, writer, second
-            )
 
     # Nothing stays for ever, to the millisecond
 
@@ -204,6 +180,18 @@ def test_a_lease_that_ends_before_the_note_or_after_the_look_wakes_who_comes_to_
     assert not wire.pending
     for each in (wire, other):
         each.pool.disconnect()
+
+
+@pytest.mark.xfail(
+    reason="The server ends a wait up to 100 ms late, when its event loop comes round."
+)
+def test_a_wait_does_not_outlast_the_patience_of_an_impatient_connection() -> None:
+    wire = Wire(timeout=0.05)
+    key = settings.KEY_PREFIX.encode() + b":waits:impatient"
+    wire.store.lease([key], entry.lease(entry.new_token()), LONG)
+    for _ in range(10):
+        wire.store.wait([key], 0.05)
+    wire.pool.disconnect()
 
 
 # Round trips

@@ -16,16 +16,20 @@ if old == ARGV[1] then
   return 1
 end
 if type(old) == 'string' and sub(old, 1, 1) == 'W' then
-  local others = {}
+  local time = call('TIME')
+  local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  local others, longest = {}, 0
   for at = 2, #old - 28, 29 do
-    if sub(old, at, at + 15) ~= ARGV[2] then
+    local deadline = tonumber(sub(old, at + 16, at + 28)) or 0
+    local left = deadline - now
+    if left > 0 and sub(old, at, at + 15) ~= ARGV[2] then
       -- Not as it was before this one came, see end_write.lua.
-      local deadline = (tonumber(sub(old, at + 16, at + 28)) or 0) + 1
-      others[#others + 1] = sub(old, at, at + 15) .. string.format('%013.0f', deadline)
+      others[#others + 1] = sub(old, at, at + 15) .. string.format('%013.0f', deadline + 1)
+      if left > longest then longest = left end
     end
   end
   if #others > 0 then
-    call('SET', KEYS[1], 'W' .. table.concat(others), 'KEEPTTL')
+    call('SET', KEYS[1], 'W' .. table.concat(others), 'PX', longest)
     return 0
   end
 end
