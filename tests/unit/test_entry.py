@@ -43,6 +43,8 @@ ENTRIES: dict[str, bytes] = {
     "negative": entry.pack(header(entry.NEGATIVE, TOKEN)),
     "lease": entry.lease(TOKEN),
     "tag": entry.tag(TOKEN),
+    "value that is being refreshed": entry.refresh_lease(TOKEN, 1_767_225_610_123)
+    + entry.pack(header(entry.VALUE, OTHER), b"payload"),
     "mark of two writers": b"W" + TOKEN + b"1767225600123" + OTHER + b"1767225660000",
 }
 
@@ -163,6 +165,25 @@ def test_frozen_marks_leases_and_tags_can_still_be_read() -> None:
     assert tag == entry.TAG + TOKEN
 
 
+def test_a_frozen_refresh_can_still_be_read() -> None:
+    data = bytes.fromhex(GOLDEN["value that is being refreshed"])
+    deadline, value = entry.being_refreshed(data)
+    assert data[:1] == entry.REFRESH
+    assert data[1 : 1 + entry.TOKEN_SIZE] == TOKEN
+    assert deadline == 1_767_225_610_123
+    assert entry.payload_of(value) == b"payload"
+    assert entry.versions_of(value) == OTHER
+    assert entry.soft_expiry_and_cost(value) == (1_767_225_600_123, 4_321)
+
+
+def test_a_refresh_is_no_value_by_itself() -> None:
+    data = ENTRIES["value that is being refreshed"]
+    assert entry.unpack(data) is None
+    assert not is_mark(data)
+    assert not is_lease(data)
+    assert not is_lease(data[: 1 + entry.TOKEN_SIZE])
+
+
 def test_an_entry_of_another_format_is_not_one() -> None:
     data = bytearray(ENTRIES["value"])
     data[1] += 1
@@ -188,6 +209,23 @@ def test_what_is_packed_is_unpacked(header: entry.Header, payload: bytes) -> Non
     data = entry.pack(header, payload)
     assert entry.unpack(data) == (header, payload)
     assert entry.payload_of(data) == payload
+
+
+@given(headers, st.binary())
+def test_the_short_ways_read_what_the_long_one_does(header: entry.Header, payload: bytes) -> None:
+    data = entry.pack(header, payload)
+    assert entry.soft_expiry_and_cost(data) == (header.soft_expiry, header.cost)
+    assert entry.versions_of(data) == b"".join(header.versions)
+
+
+@given(tokens, st.integers(0, 2**64 - 1), headers, st.binary())
+def test_the_value_behind_a_refresh_is_read_back(
+    token: bytes, deadline: int, header: entry.Header, payload: bytes
+) -> None:
+    value = entry.pack(header, payload)
+    data = entry.refresh_lease(token, deadline) + value
+    assert len(data) == entry.REFRESH_SIZE + len(value)
+    assert entry.being_refreshed(data) == (deadline, value)
 
 
 def test_tokens_differ() -> None:
