@@ -108,7 +108,8 @@ class CachedResults:
     def _compiled(self, kind: str, aggregates: Mapping[str, Any] | None = None) -> Statement | None:
         policy = self.policy
         # Who wants a result for ten seconds must not get one that another keeps for an hour.
-        kept = repr((self.options.tags, policy.ttl, policy.soft_ttl, policy.invalidation))
+        ttls = [float(ttl) for ttl in (policy.ttl, policy.soft_ttl) if ttl is not None]
+        kept = repr((self.options.tags, ttls, policy.invalidation))
         return compiled(self.queryset.query, self.alias, kind, kept, aggregates=aggregates)
 
     def _read(self, statement: Statement, compute: Callable[[], Any]) -> Any:

@@ -40,7 +40,6 @@ from django.db.models.functions import (
     TruncMonth,
     Upper,
 )
-from django.utils import timezone
 from psycopg.types.range import Int4Range, NumericRange
 
 from tests.testapp.models import (
