@@ -158,6 +158,9 @@ class RedisStore(Store):
         (see `fill.lua`). A wake-up that comes before one waits for it is not lost.
         """
         block = min(seconds, self._longest_block)
+        if block <= 0:
+            super().wait(keys, seconds)
+            return
         notes: list[bytes] = []
         for key in keys:
             notes.append(_pack((b"INCR", key + b"~waiting")))
@@ -172,8 +175,12 @@ class RedisStore(Store):
 
     @property
     def _longest_block(self) -> float:
-        """Seconds that a command may block: well below the connection's patience."""
-        return float(self._pool.connection_kwargs.get("socket_timeout") or 0.25) / 4
+        """Seconds that a command may block; 0 where the connection has not the patience for it.
+
+        The server ends a wait up to a tenth of a second late, when its event loop comes round.
+        """
+        patience = float(self._pool.connection_kwargs.get("socket_timeout") or 1)
+        return max(0.0, min(patience - 0.15, patience / 2))
 
     def install(
         self,

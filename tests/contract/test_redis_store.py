@@ -182,9 +182,6 @@ def test_a_lease_that_ends_before_the_note_or_after_the_look_wakes_who_comes_to_
         each.pool.disconnect()
 
 
-@pytest.mark.xfail(
-    reason="The server ends a wait up to 100 ms late, when its event loop comes round."
-)
 def test_a_wait_does_not_outlast_the_patience_of_an_impatient_connection() -> None:
     wire = Wire(timeout=0.05)
     key = settings.KEY_PREFIX.encode() + b":waits:impatient"
