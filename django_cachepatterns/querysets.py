@@ -13,6 +13,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model, QuerySet
 from django.db.models.query import ModelIterable
 
+from .exceptions import UncacheableQuery
 from .orm.lists import CachedResults, CacheOptions, options_of, results_of
 from .orm.ordering import Order, order_of
 from .orm.peers import adopt
@@ -104,6 +105,15 @@ class CachedQuerySet(TrackedQuerySet[M]):
             return super().aggregate(*args, **kwargs)  # Or Django says what is wrong with it.
         found: dict[str, Any] = results.scalar("aggregate", named)
         return found
+
+    def raw(self, *args: Any, **kwargs: Any) -> Any:
+        """As Django's; refused where the queryset is cached: nobody knows what SQL depends on."""
+        if self._cache_options is not None:
+            raise UncacheableQuery(
+                "raw() is not cached: what its SQL depends on is not known. Put it into a function "
+                "with @cache_aside(..., depends_on=[...]), or leave .cache() out."
+            )
+        return super().raw(*args, **kwargs)
 
     def _results(self, whole: bool = False) -> CachedResults | None:
         """The cached results; `None` where there are none, or (unless `whole`) it is evaluated."""

@@ -35,7 +35,7 @@ class Statement(NamedTuple):
 def compiled(
     query: Query,
     alias: str,
-    *extras: Any,
+    *extras: str,
     aggregates: Mapping[str, Any] | None = None,
 ) -> Statement | None:
     """A query compiled for a database; `None` where Django knows that it finds nothing.
@@ -47,8 +47,8 @@ def compiled(
     Raises `UncacheableQuery` where a parameter has no stable text.
     """
     texts: list[str] = []
-    parts: list[str] = []
-    parameters: list[Any] = list(extras)
+    parts: list[str] = list(extras)
+    parameters: list[Any] = []
     if aggregates is not None:
         query = query.chain()
         resolved = _resolved(query, aggregates)
