@@ -8,6 +8,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import django
 
@@ -17,6 +18,8 @@ from .areas import AREAS
 from .scene import Scene
 from .subject import SUBJECTS
 from .workload import KINDS, Workload
+
+MODELS = tuple(f"testapp.{name}" for name in ("Item", "Label", "Category", "Mark", "Piece"))
 
 
 def main() -> int:
@@ -34,29 +37,30 @@ def main() -> int:
     with running_servers(durable=False) as servers:
         os.environ |= servers.environment
         django.setup()
-        return _run(workload, options.subject, details=options.details)
+        return _run(workload, options)
 
 
-def _run(workload: Workload, name: str, *, details: bool) -> int:
+def _run(workload: Workload, options: argparse.Namespace) -> int:
     from .checker import check
 
-    with _scratch():
-        verdict = check(workload, name, Scene.here(TIMEOUT=10))
+    policy = dict(options.policy or ())
+    with _scratch(dict.fromkeys(MODELS, policy) if policy else {}):
+        verdict = check(workload, options.subject, Scene.here(TIMEOUT=10))
     print(verdict.text())
-    if details:
+    if options.details:
         print(verdict.details())
     return 1 if verdict.faults else 0
 
 
 @contextlib.contextmanager
-def _scratch() -> Iterator[None]:
+def _scratch(policies: dict[str, Any]) -> Iterator[None]:
     """A database and a prefix of keys of the run's own: the servers may be anyone's."""
     from django.conf import settings
     from django.db import connection
 
     own, before = f"history_{secrets.token_hex(4)}", connection.settings_dict["NAME"]
     connection.settings_dict["TEST"]["NAME"] = own
-    settings.CACHEPATTERNS = {**settings.CACHEPATTERNS, "KEY_PREFIX": own}
+    settings.CACHEPATTERNS = {**settings.CACHEPATTERNS, "KEY_PREFIX": own, "POLICIES": policies}
     connection.creation.create_test_db(verbosity=0)
     try:
         yield
@@ -69,6 +73,13 @@ def _chosen(names: str) -> tuple[str, ...]:
     if unknown := set(chosen) - set(AREAS):
         sys.exit(f"No such area: {', '.join(unknown)}. There are {', '.join(AREAS)}.")
     return chosen
+
+
+def _option(text: str) -> tuple[str, str | float]:
+    name, _, value = text.partition("=")
+    with contextlib.suppress(ValueError):
+        return name, float(value)
+    return name, value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,6 +106,14 @@ def _parser() -> argparse.ArgumentParser:
         help=f"what is put to the test, of {', '.join(AREAS)} (default: all)",
     )
     parser.add_argument("--threads", type=int, default=Workload.threads, help="in each reader")
+    parser.add_argument(
+        "--policy",
+        action="append",
+        type=_option,
+        metavar="NAME=VALUE",
+        help="an option of the policies of all models but the one that is written through, such as "
+        "invalidation=version",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--details", action="store_true", help="print every count")
     return parser

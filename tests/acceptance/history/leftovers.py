@@ -79,7 +79,9 @@ def _compare_row(
     header, payload = parts
     pk = key.removeprefix(rows.family).decode()
     stored = [_columns(row) for row in QuerySet(rows.model, using=rows.alias).filter(pk=pk)]
-    if header.state == entry.VALUE:
+    if header.state == entry.VALUE and not _stands(rows, header):
+        tally.count("values of old versions")
+    elif header.state == entry.VALUE:
         tally.count("values")
         (instance,) = rows.shape.instances((rows.decode(payload),), rows.alias)
         cached = _columns(instance)
@@ -115,9 +117,11 @@ def _compare_pointer(
 
 
 def _stands(rows: CachedRows, header: entry.Header) -> bool:
-    """Whether a reader would believe an absence."""
-    current = rows.store.get(keys.absences(rows.family))
-    return current is not None and [current] == [entry.tag(each) for each in header.versions]
+    """Whether a reader would believe an entry: the tags that it depends on are as they were."""
+    names = list(rows.version_tags)
+    if header.state == entry.NEGATIVE:
+        names.insert(0, rows.tag or keys.absences(rows.family))
+    return rows.store.get_many(names) == [entry.tag(each) for each in header.versions]
 
 
 def _columns(instance: Model) -> dict[str, Any]:
