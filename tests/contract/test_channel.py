@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -25,6 +23,7 @@ from django_cachepatterns.exceptions import StoreUnavailable
 from django_cachepatterns.stores import RedisStore, store_of
 from django_cachepatterns.testing.contract import LONG
 from example_project.servers import Valkey
+from tests.forks import in_child
 
 from .wire import POINTS, Wire
 
@@ -664,27 +663,6 @@ def test_many_threads_get_each_its_own_replies(wire: Wire, redis_client: redis.R
     for thread in threads:
         thread.join()
     assert not wrong
-
-
-def in_child(action: Callable[[], str]) -> str:
-    """What an action returns in a forked child."""
-    reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        # Newer Pythons warn where there are other threads, such as pytest-xdist's.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if not child:
-        try:
-            os.write(writing, action().encode())
-        except BaseException as error:
-            os.write(writing, repr(error).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        answer = pipe.read()
-    os.waitpid(child, 0)
-    return answer
 
 
 def test_a_forked_child_has_a_connection_of_its_own(wire: Wire, redis_client: redis.Redis) -> None:
