@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django_cachepatterns import hooks, metrics
+from django_cachepatterns.stores import RedisStore
 from tests.testapp.models import Item, Label
 
 from .ground import KEPT, ROWS
@@ -49,10 +50,21 @@ class CachePatterns:
 
     @contextmanager
     def pausing(self, pause: Callable[[], None]) -> Iterator[None]:
-        with hooks.listening(
-            before_fill=lambda loaded: pause(), before_end_write=lambda written: pause()
-        ):
-            yield
+        install = RedisStore.install
+
+        def install_slowly(store: RedisStore, *arguments: Any) -> list[bool]:
+            for _ in range(5):  # As long as a whole write of another.
+                pause()
+            return install(store, *arguments)
+
+        RedisStore.install = install_slowly  # type: ignore[method-assign]
+        try:
+            with hooks.listening(
+                before_fill=lambda loaded: pause(), before_end_write=lambda written: pause()
+            ):
+                yield
+        finally:
+            RedisStore.install = install  # type: ignore[method-assign]
 
     def outcomes(self) -> Mapping[str, int]:
         return metrics.snapshot()

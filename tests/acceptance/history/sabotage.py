@@ -55,7 +55,7 @@ class WithoutOldValues(CachePatterns):
 
     def __init__(self, areas: tuple[str, ...]) -> None:
         super().__init__(areas)
-        versions.of_written = lambda model, pks, alias: set()
+        versions.of_written = lambda *args, **kwargs: set()
 
 
 class InstallsUnchecked(CachePatterns):

@@ -41,6 +41,7 @@ class PieceStyles:
         """All of them."""
         styles = {
             "in place": self._in_place,
+            "the hottest": self._hottest,
             "moved": self._move,
             "made or deleted": self._make_or_delete,
             "rolled back": self._roll_back,
@@ -63,6 +64,12 @@ class PieceStyles:
             piece = self._locked(self._rng.choice(PIECES))
             self._change(piece, rank=self._rng.randint(1, 9))
             self._look()
+
+    def _hottest(self) -> None:
+        """Short writes of one row, one close upon another."""
+        for _ in range(4):
+            with transaction.atomic():
+                self._change(self._locked(KEPT[0]))
 
     def _move(self) -> None:
         with transaction.atomic():
