@@ -7,7 +7,7 @@ import pytest
 from . import mutants, readers
 from .rows import RowWorld
 from .schedules import Actor, every_schedule
-from .server import Server
+from .server import Entry, Server
 from .stepwise import Stepwise
 from .test_reader import assert_ok, explored, is_stale
 
@@ -93,6 +93,16 @@ def test_the_tag_of_a_remembered_value_is_evicted_in_every_order(
     def build() -> TagWorld:
         made = world(server, tag, reads=(2,), evicts=(tag,))
         made.read_once()
+        return made
+
+    assert_ok(build)
+
+
+@pytest.mark.parametrize("garbage", ["noise", "empty"])
+def test_a_tag_that_is_garbage_in_every_order(server: Server, tag: Server, garbage: str) -> None:
+    def build() -> TagWorld:
+        made = world(server, tag, reads=(2,))
+        tag.restore(Entry("?", garbage))
         return made
 
     assert_ok(build)
