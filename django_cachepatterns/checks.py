@@ -14,13 +14,13 @@ from django.db.models import Field, Model, QuerySet, UniqueConstraint
 from . import conf, fields
 from .codecs import codec_for
 from .exceptions import PolicyError
-from .invalidation import registry
+from .invalidation import registry, versions
 from .models import CachedModel
 from .orm.columns import kind_of
 from .policy import CachePolicy
 from .stores import store_of
-from .values import dependency_problems
 from .tracked import TrackedQuerySet, is_followed
+from .values import dependency_problems
 
 
 @register(Tags.caches)
@@ -202,6 +202,20 @@ def _index_problems(model: type[Model], policy: CachePolicy) -> Iterator[CheckMe
                 f"index {name!r} is no column of the model.",
                 f"Use one of: {', '.join(_names(model))}.",
             )
+        elif not _is_index(model, name):
+            yield Warning(
+                f"{model._meta.label}: index {name!r} narrows nothing. It is a parent's column, one "
+                "that the database computes, or of a kind whose values it may change.",
+                hint="Leave it out, or use a column of the model's own with integers, texts, "
+                "dates, UUIDs or a foreign key to such.",
+                obj=model,
+                id="cachepatterns.W004",
+            )
+
+
+def _is_index(model: type[Model], name: str) -> bool:
+    field = _field(model, name)
+    return field in versions.indexes_of(model)
 
 
 def _column_problems(model: type[Model], policy: CachePolicy) -> Iterator[CheckMessage]:

@@ -40,6 +40,7 @@ def invalidate(*targets: Model | type[Model] | str, using: str | None = None) ->
             alias = using or router.db_for_write(type(target), instance=target)
             _check(type(target))
             keys += touched.by_save(target, alias)
+            keys += touched.entries_of(target, alias)
             keys += versions.of_any_value(type(target), alias)
         elif isinstance(target, type) and issubclass(target, Model):
             _check(target)

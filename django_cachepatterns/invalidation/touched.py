@@ -156,10 +156,26 @@ def _attnames(model: type[Model], names: Collection[str]) -> set[str]:
     return {fields.attname(model, name) for name in names}
 
 
-def _touched(model: type[Model], alias: str) -> list[_Touched]:
+def entries_of(instance: Model, alias: str) -> Iterator[bytes]:
+    """The row of an instance and its lookups, whether writes touch them or not."""
+    values = instance.__dict__.__getitem__
+    for touched in _touched(type(instance), alias, every=True):
+        pk = _pk_value(instance, touched.target)
+        if pk is not None:
+            yield from _rows(touched, [pk], alias)
+        for lookup in touched.lookups:
+            yield _lookup_key(touched, lookup, values)
+
+
+def _touched(model: type[Model], alias: str, *, every: bool = False) -> list[_Touched]:
+    """The models whose entries a write touches.
+
+    Args:
+        every: those, too, whose policy leaves them to age, or to their table's version.
+    """
     config = conf.config()
     space = config.key_space()
-    key = ("touched", model, alias, space.root, registry.generation())
+    key = ("touched", model, alias, space.root, registry.generation(), every)
     made: list[_Touched] = config.remember(
         key,
         lambda: [
@@ -171,7 +187,7 @@ def _touched(model: type[Model], alias: str) -> list[_Touched]:
             )
             for target in targets_of(model)
             if fields.is_cacheable(target.model)
-            and conf.policy_of(target.model).invalidation in ("event", "hybrid")
+            and (every or conf.policy_of(target.model).invalidation in ("event", "hybrid"))
         ],
     )
     return made

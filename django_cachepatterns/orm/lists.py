@@ -41,6 +41,16 @@ class CacheOptions:
 
     def policy(self, model: type[Model]) -> CachePolicy:
         """The model's policy with what was said laid over it. Raises `PolicyError`."""
+        said = tuple((name, type(value), value) for name, value in sorted(self.changes.items()))
+        try:
+            found: CachePolicy = conf.config().remember(
+                ("list policy", model, said), lambda: self._policy(model)
+            )
+        except TypeError:
+            return self._policy(model)  # A value that cannot be hashed, such as a list.
+        return found
+
+    def _policy(self, model: type[Model]) -> CachePolicy:
         policy = conf.policy_of(model).using(**self.changes)
         for problem in policy.problems():
             raise PolicyError(f".cache() of {model._meta.label}: {problem.message} {problem.hint}")

@@ -125,7 +125,7 @@ class Lookup:
                 return False
         return True
 
-    # The source of the pointers, see `read_through.Source`
+    # The source of the pointers, see `sources.Source`
 
     def entry_key(self, asked: tuple[Any, ...]) -> bytes:
         return keys.lookup(self._rows.family, self._order, asked)

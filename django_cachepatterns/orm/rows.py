@@ -318,7 +318,7 @@ class CachedRows:
         """A value as given to `pk=`, as the primary key that entries are asked for by."""
         return self.pk.get_prep_value(value)
 
-    # The source of the rows, see `read_through.Source`
+    # The source of the rows, see `sources.Source`
 
     def entry_key(self, asked: Any) -> bytes:
         return keys.row(self.family, asked)
