@@ -204,7 +204,7 @@ def _index_problems(model: type[Model], policy: CachePolicy) -> Iterator[CheckMe
             )
         elif not _is_index(model, name):
             yield Warning(
-                f"{model._meta.label}: index {name!r} narrows nothing. It is a parent's column, one "
+                f"{model._meta.label}: index {name!r} narrows nothing: a parent's column, one "
                 "that the database computes, or of a kind whose values it may change.",
                 hint="Leave it out, or use a column of the model's own with integers, texts, "
                 "dates, UUIDs or a foreign key to such.",
