@@ -72,3 +72,11 @@ def test_old_fame_fades(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(800):
         sketch.ask(b"crowd %d" % number)
     assert sketch.ask(b"famous") <= 2
+
+
+def test_a_count_is_told_without_counting() -> None:
+    sketch = Sketch()
+    assert sketch.count(b"key") == 0
+    for _ in range(3):
+        sketch.ask(b"key")
+    assert [sketch.count(b"key"), sketch.count(b"key"), sketch.ask(b"key")] == [3, 3, 4]
