@@ -28,6 +28,12 @@ from .results import Result, ResultReader
 from .rows import CachedRows, rows_of
 from .statements import Statement, compiled, schema_of
 
+MOST_GUESSES, LONGEST_GUESS = 1000, 100
+
+_guesses: dict[bytes, list[Any]] = {}
+"""What lists held when this process last saw them: their rows are asked for along with them, and
+where a list still says the same, it is one round trip."""
+
 _ATTEMPTS = 3
 """How often a list is read again whose rows were written while it was read."""
 
@@ -176,12 +182,27 @@ class CachedResults:
                 rows.offer(loaded, reader.leased_tags)
 
         reader.result.loaded = offer
-        pks = reader.read()
+        key = reader.result.entry_key("")
+        guess = _guesses.get(key, ())
+        pks, found = reader.read_with(rows.entry_keys(guess))
         if loaded or not pks:
             return replay(self.queryset, statement.compiler, loaded, self.seen_as)
-        ages = self.rows_age or not self.follows
-        instances = rows.get_list_under(pks, reader.seen_tags, self.seen_as, ages)
+        instances = None
+        if found and pks == guess:
+            instances = rows.instances_in(found, pks, self.seen_as)
+        if instances is None:
+            _remember(key, pks)
+            ages = self.rows_age or not self.follows
+            instances = rows.get_list_under(pks, reader.seen_tags, self.seen_as, ages)
         return None if instances is None else adopt(self.queryset, instances)
+
+
+def _remember(key: bytes, pks: list[Any]) -> None:
+    if len(pks) > LONGEST_GUESS:
+        return
+    if len(_guesses) >= MOST_GUESSES:
+        _guesses.clear()
+    _guesses[key] = pks
 
 
 def results_of(queryset: Any, options: CacheOptions) -> CachedResults | None:

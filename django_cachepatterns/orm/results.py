@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from ..codecs import Codec, Column, codec_for, kinds
+from ..exceptions import StoreUnavailable
 from ..policy import CachePolicy
 from ..reader import Reader
 from ..sources import Loaded
@@ -106,10 +107,25 @@ class ResultReader:
 
     def read(self) -> Any:
         """The result, from the cache or the database."""
+        return self.read_with(())[0]
+
+    def read_with(self, more: Sequence[bytes]) -> tuple[Any, list[bytes | None]]:
+        """The result, and the entries of some more keys, in one round trip.
+
+        The entries are left out where they are not known to be of the same moment as the result.
+        """
         settle(self.result.alias)
         if self.result.is_being_written():
-            return self.result._compute()
-        return self._reader.read([_ASKED])[_ASKED]
+            return self.result._compute(), []
+        names = [self.result.entry_key(_ASKED), *dict.fromkeys(self.result.tags(_ASKED))]
+        try:
+            found = self.store.get_many([*names, *more])
+        except StoreUnavailable as error:
+            return self._reader.without_cache([_ASKED], error)[_ASKED], []
+        looked, rest = found[: len(names)], found[len(names) :]
+        value = self._reader.resume([_ASKED], looked)[_ASKED]
+        # It may have been waited for; while the tags were the same, nothing was written.
+        return value, rest if looked[1:] == list(self.seen_tags.values()) else []
 
     @property
     def seen_tags(self) -> dict[bytes, bytes | None]:

@@ -188,6 +188,24 @@ class CachedRows:
             return None
         return self.shape.instances([rows[pk] for pk in asked if pk in rows], self.seen_as)
 
+    def entry_keys(self, pks: Iterable[Any]) -> list[bytes]:
+        """The keys of rows."""
+        return [keys.row(self.family, pk) for pk in pks]
+
+    def instances_in(
+        self, found: Sequence[bytes | None], pks: Sequence[Any], seen_as: str
+    ) -> list[Any] | None:
+        """Instances of rows whose entries were fetched; `None` where one must be loaded.
+
+        Args:
+            pks: whose entries they are.
+            seen_as: what the instances say they came from.
+        """
+        if self._refreshes or (open_writes.count and self._must_bypass(*self.entry_keys(pks))):
+            return None
+        hits = self._all_hits(found)
+        return None if hits is None else self.shape.instances(hits, seen_as)
+
     def get_list_under(
         self,
         asked: Sequence[Any],
