@@ -14,7 +14,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.query import ModelIterable
 
 from .exceptions import UncacheableQuery
-from .orm.lists import CachedResults, CacheOptions, options_of, results_of
+from .orm.lists import CachedResults, CacheOptions, options_of, results_of, rows_age
 from .orm.ordering import Order, order_of
 from .orm.peers import adopt
 from .orm.pinned import Pinned, asks_for_whole_rows, pinned
@@ -221,6 +221,8 @@ class CachedQuerySet(TrackedQuerySet[M]):
         )
 
     def _rows(self) -> CachedRows | None:
+        if self._cache_options is not None and rows_age(self.model):
+            return None
         return rows_of(self.model, self._hints)
 
     def _clone(self) -> CachedQuerySet[M]:

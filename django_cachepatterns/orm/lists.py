@@ -89,13 +89,12 @@ class CachedResults:
         model = queryset.model
         self.policy = options.policy(model)
         self.follows = self.policy.invalidation != "ttl"
-        self.rows_age = conf.policy_of(model).invalidation == "ttl"
         self.name = (model._meta.concrete_model or model)._meta.label_lower
         self.space = conf.config().key_space()
 
     def fetch(self) -> list[Any]:
         """What the queryset gives when it is evaluated."""
-        if _is_of_whole_rows(self.queryset):
+        if _is_of_whole_rows(self.queryset) and not rows_age(self.queryset.model):
             rows = rows_of(self.queryset.model, self.queryset._hints)
             if rows is not None and rows.alias == self.alias and not rows.is_versioned:
                 return self._rows_by_key(rows)
@@ -177,8 +176,8 @@ class CachedResults:
 
         def offer(publish: bool) -> None:
             # Before the list is there, so that who finds it finds its rows, too. Not where the list
-            # depends on none of their writes, and they do.
-            if publish and (self.rows_age or (self.follows and reader.leased_tags)):
+            # depends on none of their writes.
+            if publish and self.follows and reader.leased_tags:
                 rows.offer(loaded, reader.leased_tags)
 
         reader.result.loaded = offer
@@ -192,7 +191,7 @@ class CachedResults:
             instances = rows.instances_in(found, pks, self.seen_as)
         if instances is None:
             _remember(key, pks)
-            ages = self.rows_age or not self.follows
+            ages = not self.follows
             instances = rows.get_list_under(pks, reader.seen_tags, self.seen_as, ages)
         return None if instances is None else adopt(self.queryset, instances)
 
@@ -223,6 +222,14 @@ def results_of(queryset: Any, options: CacheOptions) -> CachedResults | None:
     except PolicyError:
         return None  # A system check says so.
     return CachedResults(queryset, options, store, alias, seen_as)
+
+
+def rows_age(model: type[Model]) -> bool:
+    """Whether writes leave a model's row entries as they are.
+
+    Then what was said to `.cache()` of ttl and tags cannot hold for results made of them.
+    """
+    return bool(conf.policy_of(model).invalidation == "ttl")
 
 
 def options_of(

@@ -346,13 +346,26 @@ def test_rows_of_a_list_that_ages_are_stored_by_themselves_only() -> None:
     assert Item.objects.get(slug="s8").name == "newest"
 
 
-def test_rows_that_age_by_themselves() -> None:
-    rows = TtlOnly.objects.bulk_create([TtlOnly(n=n) for n in range(3)])
-    page = TtlOnly.objects.filter(n__gte=0).order_by("pk").cache()
-    assert len(page.all()) == 3
-    assert not loaded(page), "its rows are cached, too"
-    TtlOnly.objects.filter(pk=rows[0].pk).update(n=9)
-    assert [each.n for each in page.all()] == [0, 1, 2]
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_list_of_rows_that_age_is_as_old_as_was_said_at_most(pinned: bool) -> None:
+    """Their own entries may be older, and no tag of a list's is theirs."""
+    row = TtlOnly.objects.create(n=1)
+    page = TtlOnly.objects.filter(pk=row.pk) if pinned else TtlOnly.objects.order_by("pk")
+    assert page.nocache().get().n == TtlOnly.objects.get(pk=row.pk).n == 1
+    TtlOnly.objects.update(n=2)
+    cached = page.cache(ttl=5, tags="front")
+
+    def numbers() -> list[int]:
+        values = cached.values_list("n", flat=True)
+        return [cached.all()[0].n, cached.first().n, *(row.n for row in cached.all()), *values]
+
+    assert numbers() == [2, 2, 2, 2]
+    TtlOnly.objects.update(n=3)
+    assert numbers() == [2, 2, 2, 2]
+    assert not loaded(cached)
+    invalidate("front")
+    assert numbers() == [3, 3, 3, 3]
+    assert TtlOnly.objects.get(pk=row.pk).n == 1
 
 
 # Rows that depend on their table's version
