@@ -92,7 +92,7 @@ class WriteThrough(ReadThrough):
     @contextmanager
     def _writing(self, entry: bytes) -> Iterator[None]:
         """Mark an entry for the length of a block, or of the transaction that it is in."""
-        with writing(self._using, lambda: [entry]) as log:
+        with writing(self._using, lambda: [entry], stands=True) as log:
             log.flush()  # `write` may write elsewhere than where Django's statements are watched.
             yield
 

@@ -7,6 +7,25 @@ runs after commit, rollback and savepoint rollback.
 from __future__ import annotations
 
 from .installable import Installable
-from .log import WriteLog, open_writes, settle, write_log, writing, wrote
+from .log import (
+    WriteLog,
+    open_writes,
+    settle,
+    settle_all,
+    uncommitted,
+    write_log,
+    writing,
+    wrote,
+)
 
-__all__ = ["Installable", "WriteLog", "open_writes", "settle", "write_log", "writing", "wrote"]
+__all__ = [
+    "Installable",
+    "WriteLog",
+    "open_writes",
+    "settle",
+    "settle_all",
+    "uncommitted",
+    "write_log",
+    "writing",
+    "wrote",
+]

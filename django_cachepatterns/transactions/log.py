@@ -60,19 +60,22 @@ class WriteLog:
         """Whether this connection has a write under way to an entry."""
         return key in self._marked
 
-    def open(self, keys: Keys, owner: Any = None, late: Keys | None = None) -> Window:
+    def open(
+        self, keys: Keys, owner: Any = None, late: Keys | None = None, stands: bool = False
+    ) -> Window:
         """Announce a write. `close()` the window when it is done.
 
         Args:
             keys: gives what it touches.
             owner: the instance that is written.
             late: gives what else it touches, asked in the transaction of the statement.
+            stands: whether a statement that fails leaves it as it is, see `Window`.
 
         What it touches as it stands is sent to the store at once, while Django makes the
         statement; `flush()` looks again, and waits.
         """
         self._close_abandoned()
-        window = Window(keys, owner, late)
+        window = Window(keys, owner, late, stands)
         self._windows.append(window)
         fresh: dict[Level, list[bytes]] = {}
         self._add(keys(), window, fresh)
@@ -148,11 +151,16 @@ class WriteLog:
         """
         connection = self._connection()
         if connection is None or not state.in_transaction(connection):
-            self._end_known([level for level in self._levels if level.savepoints is None])
+            standing = {id(window.level) for window in self._windows if window.stands}
+            self._end_known([level for level in self._autocommitted() if id(level) not in standing])
 
     def leave_to_lapse(self) -> None:
         """Forget what autocommit statements have marked: nobody knows whether they ran."""
-        self._forget([level for level in self._levels if level.savepoints is None])
+        self._forget(self._autocommitted())
+
+    def _autocommitted(self) -> list[Level]:
+        """The marks of statements outside of a transaction."""
+        return [level for level in self._levels if level.savepoints is None]
 
     def settle(self) -> bool:
         """In a `TestCase`, whose transaction never commits, end what a block left marked."""
@@ -163,6 +171,10 @@ class WriteLog:
             return False
         self.finish()
         return True
+
+    def is_uncommitted(self) -> bool:
+        """Whether an open transaction has marked anything."""
+        return any(level.savepoints is not None for level in self._levels)
 
     def has_announcements(self) -> bool:
         """Whether a writing statement must wait for marks."""
@@ -339,6 +351,24 @@ def wrote(alias: str, key: bytes) -> bool:
     return log is not None and log.wrote(key)
 
 
+def uncommitted() -> bool:
+    """Whether this thread has written in a transaction that is still open, on any database.
+
+    What it reads may be its own then: nothing of it may be shown to others.
+    """
+    if not open_writes.count:
+        return False
+    logs = map(_logs.get, connections.all(initialized_only=True))
+    return any(log is not None and log.is_uncommitted() for log in logs)
+
+
+def settle_all() -> None:
+    """`settle()` for every database."""
+    if open_writes.count:
+        for connection in connections.all(initialized_only=True):
+            settle(connection.alias)
+
+
 def settle(alias: str) -> bool:
     """In a `TestCase`, end what a block left marked: its commit never comes. See `WriteLog`."""
     if not open_writes.count:
@@ -348,10 +378,14 @@ def settle(alias: str) -> bool:
 
 
 @contextmanager
-def writing(alias: str, keys: Keys) -> Iterator[WriteLog]:
-    """Announce a write for the length of a block, or of the transaction that it is in."""
+def writing(alias: str, keys: Keys, stands: bool = False) -> Iterator[WriteLog]:
+    """Announce a write for the length of a block, or of the transaction that it is in.
+
+    Args:
+        stands: whether statements that fail in it leave it as it is.
+    """
     log = write_log(alias)
-    window = log.open(keys)
+    window = log.open(keys, stands=stands)
     try:
         yield log
     finally:

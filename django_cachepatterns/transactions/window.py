@@ -33,13 +33,19 @@ class Window:
     `keys` is called then, and not when the write is announced, so that what a field or a later
     signal receiver puts into the instance is in. `late` is called only then, in the transaction
     of the statement: it may lock rows.
+
+    Where it `stands`, its marks do until it is closed, whatever becomes of statements: what it
+    writes may be elsewhere.
     """
 
-    __slots__ = ("keys", "late", "level", "owner")
+    __slots__ = ("keys", "late", "level", "owner", "stands")
 
-    def __init__(self, keys: Keys, owner: Any = None, late: Keys | None = None) -> None:
+    def __init__(
+        self, keys: Keys, owner: Any = None, late: Keys | None = None, stands: bool = False
+    ) -> None:
         self.keys = keys
         self.late = late
+        self.stands = stands
         self.owner = weakref.ref(owner) if owner is not None else None
         self.level: Level | None = None
 
