@@ -8,14 +8,20 @@ their own ways.
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import os
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from asgiref.sync import sync_to_async
 
 T = TypeVar("T")
+
+THREADS = 32
+"""Commands of coroutines that are under way at once; each of the threads has a connection."""
 
 
 class Load(NamedTuple):
@@ -31,7 +37,13 @@ class Join(NamedTuple):
     seconds: float
 
 
-Step = Load | Join | Callable[[], Any]
+class Database(NamedTuple):
+    """Ask something of Django's connections, in the thread that has them."""
+
+    ask: Callable[[], Any]
+
+
+Step = Load | Join | Database | Callable[[], Any]
 Script = Generator[Step, Any, T]
 
 
@@ -79,6 +91,8 @@ def _done(step: Step, load: Callable[[Sequence[Any]], Any]) -> Any:
             return step.future.result(step.seconds)
         except FutureTimeout:
             return None
+    if isinstance(step, Database):
+        return step.ask()
     return step()
 
 
@@ -92,5 +106,18 @@ async def _adone(step: Step, load: Callable[[Sequence[Any]], Any]) -> Any:
             return await asyncio.wait_for(shared, step.seconds)
         except TimeoutError:
             return None
-    # Not Django's one thread for all: a wait for another's load would hold up everybody.
-    return await sync_to_async(step, thread_sensitive=False)()
+    if isinstance(step, Database):
+        return await sync_to_async(step.ask)()
+    # Not Django's one thread for all: a wait for another's load would hold up everybody. Nor the
+    # loop's own threads: where all of those wait for coroutines that read here, nobody could go on.
+    return await asyncio.get_running_loop().run_in_executor(
+        _executor(), contextvars.copy_context().run, step
+    )
+
+
+@cache
+def _executor() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, "cachepatterns-async")
+
+
+os.register_at_fork(after_in_child=_executor.cache_clear)

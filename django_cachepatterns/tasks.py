@@ -5,6 +5,7 @@ Celery finds them by `app.autodiscover_tasks()`.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import time
@@ -26,6 +27,7 @@ PAUSE = 5.0
 SENDER = Refresher(threads=1)
 """Talks to the broker. Of its own: a broker that is away must not hold other refreshes up."""
 os.register_at_fork(after_in_child=SENDER.forget)
+atexit.register(SENDER.end)
 
 _asked: dict[bytes, float] = {}
 

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from django.core import mail
+
 from .. import entry, metrics
 from ..clock import Clock
 from ..sources import Source
 from ..stampede import revalidate
 from ..stampede.early import is_due
-from ..steps import Script, arun, run
+from ..steps import Database, Script, arun, run
 from ..stores.base import Store
 from .entries import ABSENT, Looked, Sorted
 from .loading import Loading, Token
@@ -43,10 +45,7 @@ class Refreshing(Loading[Key, Value]):
             super()._hit(key, data, value, todo)
             return
         metrics.count(self.source.name, "stale_hit")
-        if self.source.policy.refresh == "inline":
-            todo.stale.append((key, data))
-        else:
-            revalidate.later(self, key)
+        todo.stale.append((key, data))
 
     def _look(
         self,
@@ -55,7 +54,15 @@ class Refreshing(Loading[Key, Value]):
         given: Looked | None = None,
     ) -> Script[Sorted[Key]]:
         todo = yield from super()._look(asked, values, given)
+        if not todo.stale:
+            return todo
+        if not (yield from self._refreshes_itself()):
+            for key, _ in todo.stale:
+                revalidate.later(self, key)
+            return todo
         for key, data in todo.stale:
+            if not self.source.may_fill(key):
+                continue  # It may have seen what others must not.
             # This reader loads; those who come meanwhile get the old value.
             try:
                 values.update((yield from self._refresh_over(key, data)) or {})
@@ -64,6 +71,12 @@ class Refreshing(Loading[Key, Value]):
                 name = self.source.entry_key(key).decode()
                 logger.exception("Could not refresh %s; it stays stale.", name)
         return todo
+
+    def _refreshes_itself(self) -> Script[bool]:
+        """Whether this reader is to refresh what it found stale."""
+        if self.source.policy.refresh == "inline":
+            return True
+        return hasattr(mail, "outbox") and bool((yield Database(revalidate.is_under_test)))
 
     def _soft_expiry(self, ttl: int) -> int:
         """Milliseconds since 1970 from which a value that lives for `ttl` ms is stale; 0: never."""

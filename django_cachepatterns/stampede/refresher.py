@@ -7,12 +7,13 @@ after use, so that idle threads hold none.
 
 from __future__ import annotations
 
+import atexit
 import contextvars
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from django.db import connections
 
@@ -20,6 +21,10 @@ logger = logging.getLogger("django_cachepatterns")
 
 THREADS = 2
 LONGEST_QUEUE = 100
+IDLE = 60.0
+"""Seconds after which a thread that has nothing to do ends."""
+PATIENCE = 1.0
+"""Seconds that the interpreter waits at its end for the refreshes that run."""
 
 
 class Refresher:
@@ -32,55 +37,98 @@ class Refresher:
 
     def __init__(self, threads: int = THREADS, longest: int = LONGEST_QUEUE) -> None:
         self._threads, self._longest = threads, longest
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._keys: set[bytes] = set()
-        self._executor: ThreadPoolExecutor | None = None
-        self._idle = threading.Condition(self._lock)
+        self._waiting: deque[tuple[bytes, Callable[[], object]]] = deque()
+        self._running = self._idle = 0
+        self._ended = False
 
     def submit(self, key: bytes, refresh: Callable[[], object]) -> bool:
         """Refresh a key soon, unless it is about to be. Returns whether there was room."""
         if key in self._keys:
             return True
-        with self._lock:
+        with self._changed:
             if key in self._keys:
                 return True
-            if len(self._keys) >= self._longest:
+            if self._ended or len(self._keys) >= self._longest:
                 return False
             self._keys.add(key)
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(self._threads, "cachepatterns-refresh")
-            executor = self._executor
-        try:
-            executor.submit(contextvars.copy_context().run, self._run, key, refresh)
-        except RuntimeError:  # The interpreter is about to end.
-            self._finished(key)
-            return False
+            context = contextvars.copy_context()
+            self._waiting.append((key, lambda: context.run(refresh)))
+            if len(self._waiting) > self._idle and self._running < self._threads:
+                self._start()
+            self._changed.notify_all()
         return True
 
     def wait_until_idle(self, seconds: float) -> bool:
         """Wait for what was submitted. Returns whether all of it is done."""
-        with self._idle:
-            return self._idle.wait_for(lambda: not self._keys, seconds)
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._keys, seconds)
+
+    def end(self) -> None:
+        """Take no more, drop what waits, and give what runs a moment: the interpreter ends.
+
+        What is stale stays so, for other processes to refresh.
+        """
+        with self._changed:
+            self._ended = True
+            for key, _ in self._waiting:
+                self._keys.discard(key)
+            self._waiting.clear()
+            self._changed.notify_all()
+        self.wait_until_idle(PATIENCE)
 
     def forget(self) -> None:
         """A forked child has none of its parent's threads."""
         self.__init__(self._threads, self._longest)  # type: ignore[misc]
 
-    def _run(self, key: bytes, refresh: Callable[[], object]) -> None:
+    def _start(self) -> None:
+        # A daemon: a refresh that hangs must not keep the process from ending.
+        name = f"cachepatterns-refresh-{self._running + 1}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
         try:
-            refresh()
+            thread.start()
+        except RuntimeError:  # No more threads, or the interpreter ends: it waits for another.
+            return
+        self._running += 1
+
+    def _work(self) -> None:
+        while True:
+            taken = self._next()
+            if taken is None:
+                return
+            key, refresh = taken
+            try:
+                _run(key, refresh)
+            finally:
+                with self._changed:
+                    self._keys.discard(key)
+                    self._changed.notify_all()
+
+    def _next(self) -> tuple[bytes, Callable[[], object]] | None:
+        """What is to be refreshed now; `None` after a while in which there was nothing."""
+        with self._changed:
+            self._idle += 1
+            self._changed.wait_for(lambda: self._waiting or self._ended, IDLE)
+            self._idle -= 1
+            if self._waiting:
+                return self._waiting.popleft()
+            self._running -= 1
+            return None
+
+
+def _run(key: bytes, refresh: Callable[[], object]) -> None:
+    """Refresh, and close what connections that has opened; the thread lives on whatever happens."""
+    for step in (refresh, connections.close_all):
+        try:
+            step()
         except Exception:
             # The loader is the user's: whatever it raises, the old value is served on.
             logger.exception("Could not refresh %s; it stays stale.", key.decode())
-        finally:
-            self._finished(key)
-            connections.close_all()
-
-    def _finished(self, key: bytes) -> None:
-        with self._idle:
-            self._keys.discard(key)
-            self._idle.notify_all()
+        except BaseException:  # noqa: BLE001 - it would end this thread, and says no more
+            pass
 
 
 REFRESHER = Refresher()
 os.register_at_fork(after_in_child=REFRESHER.forget)
+atexit.register(REFRESHER.end)
