@@ -8,6 +8,7 @@ that old fame fades.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 ROWS, WIDTH = 4, 4096
 MOST = 255
@@ -28,13 +29,20 @@ class Sketch:
         self._asked += 1
         if self._asked >= HALVED_AFTER:
             self._halve()
-        digest = hashlib.blake2b(key, digest_size=2 * ROWS).digest()
         least = MOST
-        for at, counts in enumerate(self._counts):
-            place = int.from_bytes(digest[2 * at : 2 * at + 2]) % WIDTH
+        for counts, place in self._places(key):
             count = counts[place] = min(MOST, counts[place] + 1)
             least = min(least, count)
         return least
+
+    def count(self, key: bytes) -> int:
+        """How often a key was asked for, without counting this."""
+        return min(counts[place] for counts, place in self._places(key))
+
+    def _places(self, key: bytes) -> Iterator[tuple[bytearray, int]]:
+        digest = hashlib.blake2b(key, digest_size=2 * ROWS).digest()
+        for at, counts in enumerate(self._counts):
+            yield counts, int.from_bytes(digest[2 * at : 2 * at + 2]) % WIDTH
 
     def _halve(self) -> None:
         self._asked = 0

@@ -27,6 +27,10 @@ _PLAIN_CHARACTERS = re.compile(r"[A-Za-z0-9_.@+=#-]")
 REMEDY = "Pass its primary key or a plain value, give it a cache_key, or leave it out of the key."
 
 
+database_of: list[Callable[[Any], str]] = []
+"""Gives the alias that a model instance is written to. The layer that knows Django puts it in."""
+
+
 class UnstableArgument(CachePatternsError, TypeError):
     """A value that has no stable text was to be part of a key."""
 
@@ -131,7 +135,15 @@ def _model(value: Any) -> tuple[str, str]:
         raise _Unstable(f"is a {_dotted(type(value))}, which has no stable text.")
     if value.pk is None or getattr(getattr(value, "_state", None), "adding", False):
         raise _Unstable(f"is a {label} that is not saved, so that it has no stable text.")
-    return "model", f"{label}={_text(value.pk)}"
+    return "model", f"{label}{_database(value)}={_text(value.pk)}"
+
+
+def _database(instance: Any) -> str:
+    """Which database a row is of, unless it is the default one. A replica's is the primary's."""
+    if getattr(getattr(instance, "_state", None), "db", None) in (None, "default"):
+        return ""
+    aliases = {each(instance) for each in database_of}
+    return "".join(f"@{alias}" for alias in aliases if alias != "default")
 
 
 def _int(value: int) -> tuple[str, str]:

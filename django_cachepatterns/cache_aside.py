@@ -30,6 +30,7 @@ from .values import (
     Family,
     Live,
     Values,
+    listed,
     policy_from,
 )
 
@@ -75,8 +76,8 @@ class CachedFunction(Generic[P, R]):
         self._name = f"{plain.__module__}.{plain.__qualname__}"
         self._key = KeyTemplate(template, signature, f"{self._name}: the key")
         self._tags = [KeyTemplate(tag, signature, f"{self._name}: the tag") for tag in tags]
-        self._depends = Dependencies(depends_on, self._name)
         self._family = family(self._name, template)
+        self._depends = Dependencies(depends_on, self._name, self._family.databases)
         self._live = Live(self._source)
 
     # As a function
@@ -329,11 +330,11 @@ def cache_aside(
         return cache_aside()(key)
     if key is not None and not isinstance(key, str):
         raise PolicyError(f"cache_aside: key is {key!r}. Give a template such as 'search:{{q}}'.")
-    names = (tags,) if isinstance(tags, str) else tuple(tags)
+    names = listed(tags)
 
     def family(name: str, template: str) -> Family:
         made = policy_from(name, policy, options, "cache_aside")
-        return Family(name, made, (name, template, str(version)), frozenset(databases))
+        return Family(name, made, (name, template, str(version)), frozenset(listed(databases)))
 
     def decorate(function: Any) -> CachedFunction[Any, Any]:
         plain = getattr(function, "__func__", function)

@@ -29,6 +29,7 @@ from .values import (
     Family,
     Live,
     Values,
+    listed,
     policy_from,
 )
 
@@ -78,9 +79,9 @@ class ReadThrough:
             raise PolicyError(f"{what}: the name must be a text.")
         self.name, self._key_name = name, f"{what}: the key"
         self._loaders = _Loaders(what, load, load_many)
-        names = (tags,) if isinstance(tags, str) else tuple(tags)
-        self._tags = [KeyTemplate(tag, _SIGNATURE, f"{what}: the tag") for tag in names]
-        self._depends = Dependencies(depends_on, what)
+        self._tags = [KeyTemplate(tag, _SIGNATURE, f"{what}: the tag") for tag in listed(tags)]
+        also = frozenset(listed(databases))
+        self._depends = Dependencies(depends_on, what, also)
         made = policy_from(what, policy, options, self.pattern)
         if self._loaders.is_async and made.refresh == "inline":
             raise PolicyError(
@@ -89,7 +90,7 @@ class ReadThrough:
             )
         self.origin = (self.pattern, *self._loaders.origin)
         identity = (name, *self.origin, str(version))
-        self._family = Family(name, made, identity, frozenset(databases))
+        self._family = Family(name, made, identity, also)
         self._live = Live(self._source)
         _take_name(self)
 

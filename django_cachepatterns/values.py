@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from time import monotonic
 from typing import Any, Generic, NamedTuple, TypeVar
 from weakref import WeakSet
 
@@ -19,21 +20,24 @@ from django.db.models import Model
 from django.utils.safestring import SafeString, mark_safe
 
 from . import conf, keys
+from .arguments import database_of
 from .codecs import BUILT_IN, Column, codec_for, tagged
 from .codecs.kinds import ANY
 from .exceptions import CodecError, PolicyError
 from .invalidation import registry
 from .keys import KeySpace
 from .policy import OPTIONS, CachePolicy
-from .reader import Reader
+from .reader import REFUSED_FOR, Reader
 from .sources import Loaded
 from .stores import store_of
-from .transactions import open_writes, wrote
+from .transactions import open_writes, settle_all, uncommitted, wrote
 from .transactions.publishing import may_publish, reads_noted
 
 logger = logging.getLogger("django_cachepatterns")
 
 What = TypeVar("What")
+
+database_of.append(lambda instance: router.db_for_write(type(instance), instance=instance))
 
 # What a template was given as safe is safe on a hit, too.
 tagged.add(SafeString, tagged.Tag(14, "safe", str.__str__, mark_safe))
@@ -95,6 +99,7 @@ class Values(Generic[What]):
         self.fingerprint = _fingerprint(*family.identity, self.policy.codec)
         self.space, self.tag = space, tag
         self._databases = family.databases
+        self._lags_until = 0.0
         self._load = load
         self._recipe = recipe
         self._codec = codec_for(self.policy.codec, [Column("value", ANY)])
@@ -106,8 +111,12 @@ class Values(Generic[What]):
         return asked.tags
 
     def may_fill(self, asked: Asked[What]) -> bool:
+        if self._lags_until > monotonic():
+            return False
         if not open_writes.count:
             return True
+        if uncommitted():
+            return False  # Whoever can tell others of it should not wait for this one.
         aliases = [each.alias for each in connections.all(initialized_only=True)]
         return not any(wrote(alias, key) for alias in aliases for key in (asked.key, *asked.tags))
 
@@ -134,6 +143,8 @@ class Values(Generic[What]):
         for alias in read:
             if alias not in self._databases and alias not in _written_databases():
                 _say_replica(self.name, alias)
+                # Or each of its readers would wait for the one before, who keeps nothing either.
+                self._lags_until = monotonic() + REFUSED_FOR
                 return False
         return may_publish()
 
@@ -170,12 +181,13 @@ class Dependencies:
     Args:
         models: models, or labels such as `shop.Product`.
         name: whose dependencies, for errors.
+        databases: aliases that are read besides those that the models are written to by default.
     """
 
-    def __init__(self, models: Any, name: str) -> None:
-        one = isinstance(models, str | type)
-        self._given: tuple[Any, ...] = (models,) if one else tuple(models or ())
+    def __init__(self, models: Any, name: str, databases: Iterable[str] = ()) -> None:
+        self._given = listed(models)
         self._name = name
+        self._databases = tuple(sorted(databases))
         self._seen = -1
         _declared.add(self)
         self._models: tuple[type[Model], ...] = ()
@@ -191,8 +203,9 @@ class Dependencies:
         if not self._given:
             return ()
         return tuple(
-            keys.table(space.family(model._meta.label_lower, router.db_for_write(model)))
+            keys.table(space.family(model._meta.label_lower, alias))
             for model in self._tables()
+            for alias in dict.fromkeys((router.db_for_write(model), *self._databases))
         )
 
     def problems(self) -> list[str]:
@@ -202,7 +215,10 @@ class Dependencies:
             try:
                 model = apps.get_model(given) if isinstance(given, str) else given
             except LookupError as error:
-                found.append(f"{self._name}: depends_on has {given!r}, but {str(error).rstrip('.')}. Name models that are installed.")
+                found.append(
+                    f"{self._name}: depends_on has {given!r}, but {str(error).rstrip('.')}. "
+                    "Name models that are installed."
+                )
                 continue
             if not registry.is_tracked(model):
                 found.append(
@@ -240,6 +256,13 @@ def dependency_problems() -> list[str]:
     return sorted(problem for each in _declared for problem in each.problems())
 
 
+def listed(given: Any) -> tuple[Any, ...]:
+    """One or several things; those of a set in an order that is the same in every process."""
+    if isinstance(given, str | type):
+        return (given,)
+    return tuple(sorted(given, key=str) if isinstance(given, set | frozenset) else given or ())
+
+
 class Live(Generic[What]):
     """A family's reader as the settings are now, made anew when they or the tenant change.
 
@@ -256,6 +279,7 @@ class Live(Generic[What]):
         if not config.enabled:
             return None
         space = config.key_space()
+        settle_all()
 
         def make() -> Reader[Asked[What], Any] | None:
             try:

@@ -25,8 +25,9 @@ DAMAGE = (
 )
 """What reading damaged bytes back may raise, in whatever depth of whichever type."""
 
-UNWRITABLE = (OverflowError, ValueError, RecursionError)
-"""What writing may raise: lone surrogates, numbers of thousands of digits, a list in itself."""
+UNWRITABLE = (OverflowError, ValueError, RuntimeError)
+"""What writing may raise: lone surrogates, numbers of thousands of digits, a list in itself, a dict
+that another thread changes meanwhile."""
 
 
 class Tag(NamedTuple):
@@ -44,6 +45,8 @@ def _datetime_text(value: datetime) -> str:
         return f"{value.replace(tzinfo=None).isoformat()}|{value.fold}|{zone.key}"
     if zone is not None and zone is not UTC and type(zone) is not type(UTC):
         raise CodecError(f"a datetime with the zone {zone!r} cannot be carried")
+    if zone is None and value.fold:
+        return f"{value.isoformat()}|1|"
     return value.isoformat()
 
 
@@ -53,7 +56,7 @@ def _datetime_from(text: str) -> datetime:
     if not rest:
         return value
     fold, _, key = rest.partition("|")
-    return value.replace(tzinfo=zoneinfo.ZoneInfo(key), fold=int(fold))
+    return value.replace(tzinfo=zoneinfo.ZoneInfo(key) if key else None, fold=int(fold))
 
 
 def _duration_text(value: timedelta) -> str:

@@ -10,6 +10,7 @@ Each file adds a step: `looking`, `loading`, `refreshing`, and `reader`, which p
 from __future__ import annotations
 
 from .entries import is_mark
+from .loading import REFUSED_FOR
 from .reader import Reader
 
-__all__ = ["Reader", "is_mark"]
+__all__ = ["REFUSED_FOR", "Reader", "is_mark"]

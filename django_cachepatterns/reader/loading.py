@@ -33,6 +33,13 @@ class Token:
     lease: bytes
     epoch: bytes = entry.NO_EPOCH
     tags: dict[bytes, bytes] = field(default_factory=dict)
+    is_abandoned: bool = False
+    """Whether nobody waits for the leases any more."""
+
+    @property
+    def is_lease(self) -> bool:
+        """Whether nothing is behind the lease; else there is an old value, which is served."""
+        return self.lease[:1] == entry.LEASE
 
     def versions(self, names: Iterable[bytes]) -> tuple[bytes, ...] | None:
         """The versions of tags; `None` where one of them is being written."""
@@ -70,6 +77,25 @@ class Loading(Looking[Key, Value]):
             wanted = [(key, data) for key, data in wanted if key not in set(refused)]
         if not wanted:
             return [], direct
+        try:
+            return (yield from self._take(token, wanted, todo, values, direct)), direct
+        except (GeneratorExit, StoreUnavailable):
+            raise  # Nobody is left to give anything back, or nobody to give it to.
+        except BaseException:
+            # Cancelled; the command may yet be carried out, in another thread.
+            token.is_abandoned = True
+            yield from self._release([key for key, _ in wanted], token)
+            raise
+
+    def _take(
+        self,
+        token: Token,
+        wanted: Sequence[tuple[Key, bytes | None]],
+        todo: Sorted[Key],
+        values: dict[Key, Any],
+        direct: list[Key],
+    ) -> Script[list[Key]]:
+        """Lease keys; returns those that are held, and adds to the others' lists."""
         found = yield from self._lease(token, wanted)
         held: list[Key] = []
         marked: list[Key] = []
@@ -84,7 +110,7 @@ class Loading(Looking[Key, Value]):
             direct += marked
         lost = [(key, data) for (key, _), data in zip(wanted, found, strict=True) if data]
         yield from self._sort_lost(lost, token, values, todo, direct)
-        return held, direct
+        return held
 
     def _admits(self, key: Key) -> bool:
         """Whether what is loaded may and should be kept."""
@@ -94,9 +120,20 @@ class Loading(Looking[Key, Value]):
         if wanted > 1 and memory.sketch.ask(self.source.entry_key(key)) < wanted:
             metrics.count(self.source.name, "not_admitted")
             return False
-        if not memory.refused:
+        return not self._is_refused(key)
+
+    def _is_kept_out(self, key: Key) -> bool:
+        """Whether what is loaded now will not be kept; asking does not count as asking for it."""
+        wanted = self.source.policy.admit_after
+        if wanted > 1 and self._memory.sketch.count(self.source.entry_key(key)) + 1 < wanted:
             return True
-        return memory.refused.get(self.source.entry_key(key), 0.0) <= self.clock.monotonic()
+        return self._is_refused(key)
+
+    def _is_refused(self, key: Key) -> bool:
+        refused = self._memory.refused
+        if not refused:
+            return False
+        return refused.get(self.source.entry_key(key), 0.0) > self.clock.monotonic()
 
     def _lease(
         self, token: Token, wanted: Sequence[tuple[Key, bytes | None]]
@@ -110,7 +147,18 @@ class Loading(Looking[Key, Value]):
         fresh = entry.tag(entry.new_token())
 
         def take() -> tuple[list[bytes | None], list[bytes], bytes]:
-            return (*self.store.lease(keys, lease, ttl, tags, fresh), self.store.epoch)
+            taken = self.store.lease(keys, lease, ttl, tags, fresh)
+            if token.is_abandoned:
+                self.store.release(keys, lease)
+            return (*taken, self.store.epoch)
+
+        def take_over() -> list[bytes | None]:
+            taken = self.store.lease_over(
+                [keys[at] for at in stuck], [found[at] or b"" for at in stuck], lease, ttl
+            )
+            if token.is_abandoned:
+                self.store.release(keys, lease)
+            return taken
 
         found, current, token.epoch = yield take
         token.tags = dict(zip(tags, current, strict=True))
@@ -120,9 +168,7 @@ class Loading(Looking[Key, Value]):
             yield partial(self.store.drop, odd)
         stuck = [at for at, (_, seen) in enumerate(wanted) if still(seen, found[at])]
         if stuck:
-            over = yield lambda: self.store.lease_over(
-                [keys[at] for at in stuck], [found[at] or b"" for at in stuck], lease, ttl
-            )
+            over = yield take_over
             for at, data in zip(stuck, over, strict=True):
                 found[at] = data
         return list(found)
@@ -154,22 +200,21 @@ class Loading(Looking[Key, Value]):
         try:
             loaded = yield Load(held + direct)
             cost = int((perf_counter() - started) * 1e6)
+            for key in held + direct:
+                values[key] = loaded.values.get(key, ABSENT)
             if held:
                 keys = tuple(map(source.entry_key, held))
                 for hook in hooks.before_fill:
                     hook(hooks.Loaded(keys, loaded.publish))
+                yield from self._fill(held, loaded, token, cost)
         except GeneratorExit:
             raise  # The coroutine is no more; the lease lapses by itself.
         except BaseException:
-            if token.lease[:1] == entry.LEASE:
+            if token.is_lease:
                 # A refresh keeps its lease: the old value is served on, and nobody tries again
                 # until it lapses.
                 yield from self._release(held, token)
             raise
-        for key in held + direct:
-            values[key] = loaded.values.get(key, ABSENT)
-        if held:
-            yield from self._fill(held, loaded, token, cost)
 
     def _fill(self, held: list[Key], loaded: Loaded, token: Token, cost: int) -> Script[None]:
         keys: list[bytes] = []
@@ -184,7 +229,8 @@ class Loading(Looking[Key, Value]):
                 keys.append(self.source.entry_key(key))
                 entries.append(made[0])
                 ttls.append(made[1])
-        if unused:
+        if unused and (loaded.publish or token.is_lease):
+            # Under a refresh the old value stays: it is no worse than it was.
             yield from self._release(unused, token)
         if not keys:
             return
@@ -221,6 +267,9 @@ class Loading(Looking[Key, Value]):
             payload = source.encode(value)
         except CodecError as error:
             self._refuse(key, "unencodable", str(error))
+            return None
+        if len(versions) > entry.MOST_VERSIONS:
+            self._refuse(key, "oversize", f"it depends on {len(versions)} tags")
             return None
         ttl = policy.expires_in()
         header = entry.Header(

@@ -164,8 +164,8 @@ class Reader(Refreshing[Key, Value]):
         """The flight to the one key that is wanted, where there is just one."""
         if not self._leases or len(wanted) != 1 or todo.marked:
             return None, True
-        if not self.source.may_fill(wanted[0]):
-            return None, True
+        if not self.source.may_fill(wanted[0]) or self._is_kept_out(wanted[0]):
+            return None, True  # Those who joined would find nothing, and fly one by one.
         # Not by the entry's key alone: whoever joins is shown what these very names hold, there.
         course = (id(self.store), self.source.fingerprint, *self._names(wanted))
         return self._flights.join(course)
