@@ -142,17 +142,27 @@ def lock(model: type[Model], pks: Sequence[Any], alias: str, deleted: bool = Fal
     waiting who insert rows that refer to them, and one that grows later can meet theirs.
     """
     features = connections[alias].features
-    rows: QuerySet[Any, Any] = QuerySet(model, using=alias).filter(pk__in=pks).order_by("pk")
-    if features.has_select_for_update:
-        no_key = features.has_select_for_no_key_update and not deleted
-        rows = rows.select_for_update(no_key=no_key)
-    return list(rows.values(*sorted(index_columns(model, alias))))
+    no_key = features.has_select_for_no_key_update and not deleted
+    found: list[Row] = []
+    for rows in _in_batches(model, pks, alias):
+        if features.has_select_for_update:
+            rows = rows.select_for_update(no_key=no_key)
+        found += rows.values(*sorted(index_columns(model, alias)))
+    return found
 
 
 def look(model: type[Model], pks: Sequence[Any], alias: str) -> list[Row]:
     """The values of index columns of rows that this transaction has written."""
-    rows: QuerySet[Any, Any] = QuerySet(model, using=alias).filter(pk__in=pks)
-    return list(rows.values(*sorted(index_columns(model, alias))))
+    columns = sorted(index_columns(model, alias))
+    return [row for rows in _in_batches(model, pks, alias) for row in rows.values(*columns)]
+
+
+def _in_batches(model: type[Model], pks: Sequence[Any], alias: str) -> Iterator[QuerySet[Any, Any]]:
+    """Rows by primary keys, in an order that all who lock them share, as many as a query takes."""
+    size = connections[alias].features.max_query_params or len(pks) or 1
+    for at in range(0, len(pks), size):
+        rows: QuerySet[Any, Any] = QuerySet(model, using=alias)
+        yield rows.filter(pk__in=pks[at : at + size]).order_by("pk")
 
 
 def indexes_of(model: type[Model]) -> tuple[Any, ...]:

@@ -566,17 +566,34 @@ def test_each_of_several_columns_has_versions_of_its_own() -> None:
         {"state": "shut"},
         {"day": DAY},
         {"day": DAY + dt.timedelta(days=1)},
+        {"urgent": True},
+        {"urgent": False},
     ]
     for each in pins:
         tickets(**each)
-    assert [tickets(**each)[0] for each in pins] == [False] * 4
+
+    def changed() -> list[bool]:
+        return [tickets(**each)[0] for each in pins]
+
+    assert changed() == [False] * 6
     Ticket.objects.filter(pk=one.pk).update(rank=1)
-    assert [tickets(**each)[0] for each in pins] == [True, False, True, False]
+    assert changed() == [True, False, True, False, False, True]
     two.day = DAY
     two.save()
-    assert [tickets(**each)[0] for each in pins] == [False, True, True, True]
+    assert changed() == [False, True, True, True, False, True]
     Ticket.objects.filter(pk=two.pk).update(state="open")
-    assert [tickets(**each)[0] for each in pins] == [True, True, True, False]
+    assert changed() == [True, True, True, False, False, True]
+    Ticket.objects.filter(pk=two.pk).update(urgent=True)
+    assert changed() == [True, False, True, False, True, True]
+
+
+def test_many_rows_are_looked_at_in_batches(monkeypatch: pytest.MonkeyPatch, lists: Lists) -> None:
+    """Some databases take no more than so many parameters."""
+    monkeypatch.setattr(connection.features, "max_query_params", 2)
+    Piece.objects.exclude(category=lists.green).update(category=lists.green)
+    assert lists.stale() == {"red", "blue", "green"}
+    Piece.objects.filter(category=lists.green).delete()
+    assert lists.stale() == {"green"}
 
 
 def test_a_column_that_becomes_null_and_something_again() -> None:

@@ -289,7 +289,9 @@ class Ticket(CachedModel):
         db_persist=True,
     )
 
-    cache_policy = CachePolicy(ttl=600, indexes=["state", "day", "tens"])
+    urgent = models.BooleanField(default=False)
+
+    cache_policy = CachePolicy(ttl=600, indexes=["state", "day", "tens", "urgent"])
 
 
 class Versioned(CachedModel):
