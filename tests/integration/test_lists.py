@@ -251,8 +251,8 @@ QUERIES: dict[str, Callable[[Wrap], Any]] = {
     "a filtered relation": lambda q: list(
         q(
             Shelf.objects.annotate(
-                some=FilteredRelation("items", condition=Q(items__stock__gt=3))
-            ).filter(some__name="n0")
+                chosen=FilteredRelation("items", condition=Q(items__stock__gt=3))
+            ).filter(chosen__name="n0")
         ).order_by("pk")
     ),
     "window": lambda q: list(

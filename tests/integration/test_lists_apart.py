@@ -12,7 +12,8 @@ import pytest
 from django.contrib.postgres.fields import ArrayField
 from django.db import connection, models
 from django.db.models import Count, ExpressionWrapper, F, Max, Min, Sum, Value
-from django.db.models.functions import Cast, TruncDay
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import TruncDay
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
@@ -131,7 +132,7 @@ def _array(base: Any) -> Any:
 
 
 def _decimal(text: str) -> Any:
-    return Cast(Value(Decimal(text)), models.DecimalField(max_digits=None, decimal_places=None))
+    return RawSQL("%s::numeric", [Decimal(text)], output_field=models.DecimalField())
 
 
 def cached(queryset: Any) -> Any:
