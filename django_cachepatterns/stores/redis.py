@@ -14,8 +14,15 @@ from typing import Any, TypeVar
 import hiredis
 from redis.connection import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import (
+    NoPermissionError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
+from .. import entry
 from ..exceptions import StoreUnavailable
 from ..threads import when_thread_ends
 from .base import Done, Store
@@ -37,6 +44,7 @@ class _Channels(threading.local):
     def __init__(self, pool: ConnectionPool) -> None:
         greeting = [_pack((b"SCRIPT", b"LOAD", script(name).source)) for name in NAMES]
         self.channel = channel = Channel(pool, greeting)
+        self.name = entry.new_token()
         when_thread_ends(self, Channel.close, channel)
 
 
@@ -163,15 +171,24 @@ class RedisStore(Store):
             return
         notes: list[bytes] = []
         for key in keys:
-            notes.append(_pack((b"INCR", key + b"~waiting")))
+            # A name, not a count: who looks ten times is to be woken once.
+            notes.append(_pack((b"SADD", key + b"~waiting", self._channels.name)))
             notes.append(_pack((b"PEXPIRE", key + b"~waiting", b"1000")))
         # The note first and then another look: a lease that ends in between leaves no wake-up.
         looks = [_pack((b"GETRANGE", key, b"0", b"0")) for key in keys]
-        states = [_entry_of(reply) for reply in self._call_many(notes + looks)[len(notes) :]]
-        if any(state != b"L" for state in states):
+        replies = self._call_many(notes + looks)
+        if any(_entry_of(reply) != b"L" for reply in replies[len(notes) :]):
             return
         names = [key + b"~wake" for key in keys]
-        self._call(_pack((b"BLPOP", *names, b"%.3f" % max(block, 0.001))))
+        try:
+            for reply in replies[: len(notes)]:
+                if isinstance(reply, NoPermissionError):
+                    raise reply
+            self._channels.channel.call(_pack((b"BLPOP", *names, b"%.3f" % max(block, 0.001))))
+        except NoPermissionError:
+            super().wait(keys, seconds)  # Without the right to be woken, it looks again and again.
+        except RedisError as error:
+            raise _unavailable(error) from error
 
     @property
     def _longest_block(self) -> float:

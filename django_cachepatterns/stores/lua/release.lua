@@ -5,9 +5,12 @@
 for _, key in ipairs(KEYS) do
   if redis.pcall('GETRANGE', key, 0, #ARGV[1] - 1) == ARGV[1] then
     redis.call('DEL', key)
-    local waiting = tonumber(redis.call('GETDEL', key .. '~waiting')) or 0
-    for _ = 1, waiting do redis.call('RPUSH', key .. '~wake', '') end
-    if waiting > 0 then redis.call('PEXPIRE', key .. '~wake', 1000) end
+    local waiting = tonumber(redis.pcall('SCARD', key .. '~waiting')) or 0
+    if waiting > 0 then
+      redis.pcall('DEL', key .. '~waiting')
+      for _ = 1, waiting do redis.pcall('RPUSH', key .. '~wake', '') end
+      redis.pcall('PEXPIRE', key .. '~wake', 1000)
+    end
   end
 end
 return #KEYS
