@@ -149,7 +149,7 @@ def test_one_loads_and_who_joins_is_given_what_it_stored(crew: Crew, source: Hel
     assert not crew.flights._under_way
 
 
-@pytest.mark.parametrize("written", [KEY, TAG])
+@pytest.mark.parametrize("written", [KEY, TAG], ids=["the entry", "its tag"])
 def test_who_joins_after_a_write_is_not_given_what_was_loaded_before_it(
     crew: Crew, source: Held, written: bytes
 ) -> None:
