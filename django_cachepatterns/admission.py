@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+from .policy import MOST_ASKED
+
 ROWS, WIDTH = 4, 4096
-MOST = 255
+MOST = MOST_ASKED
 HALVED_AFTER = 10 * WIDTH
 
 

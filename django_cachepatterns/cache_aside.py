@@ -326,7 +326,7 @@ def cache_aside(
 
     Raises `PolicyError` where something of this does not fit the function.
     """
-    if callable(key) or isinstance(key, _WRAPPERS):
+    if callable(key) or isinstance(key, (*_WRAPPERS, property)):
         return cache_aside()(key)
     if key is not None and not isinstance(key, str):
         raise PolicyError(f"cache_aside: key is {key!r}. Give a template such as 'search:{{q}}'.")

@@ -74,8 +74,10 @@ def read_through(model: type[M]) -> CachedManager[M]:
     Args:
         model: one that is cached or followed: see the setting POLICIES.
 
-    Raises `PolicyError` where the model's writes are not followed.
+    Raises `PolicyError` for anything else, and where the model's writes are not followed.
     """
+    if not (isinstance(model, type) and issubclass(model, Model)):
+        raise PolicyError(f"read_through() got {model!r}. Give it a model class.")
     if not registry.is_tracked(model):
         label = model._meta.label
         raise PolicyError(

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 PATTERNS = ("read_through", "write_through", "cache_aside")
 INVALIDATIONS = ("ttl", "event", "version", "hybrid")
 STAMPEDES = ("lease", "stale_while_revalidate", "early_refresh", "none")
+MOST_ASKED = 255
+"""What a process counts up to, of how often it was asked for a key."""
 REFRESHES = ("thread", "celery", "inline")
 
 
@@ -176,10 +178,11 @@ class CachePolicy:
     def _number_problems(self) -> Iterator[Problem]:
         if not _is_number(self.beta) or self.beta <= 0:
             yield Problem("E030", f"beta is {self.beta!r}; it must be above 0.", "Use 1.")
-        if not _is_count(self.admit_after):
+        if not _is_count(self.admit_after) or self.admit_after > MOST_ASKED:
             yield Problem(
                 "E031",
-                f"admit_after is {self.admit_after!r}; it must be a whole number from 1.",
+                f"admit_after is {self.admit_after!r}; it must be a whole number from 1 to "
+                f"{MOST_ASKED}.",
                 "Use 1 to cache what is asked for once.",
             )
         if self.max_size is not None and not _is_count(self.max_size):

@@ -15,6 +15,7 @@ from weakref import WeakSet
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.db.models import Model
 from django.utils.safestring import SafeString, mark_safe
@@ -102,7 +103,13 @@ class Values(Generic[What]):
         self._lags_until = 0.0
         self._load = load
         self._recipe = recipe
-        self._codec = codec_for(self.policy.codec, [Column("value", ANY)])
+        try:
+            self._codec = codec_for(self.policy.codec, [Column("value", ANY)])
+        except ImportError as error:
+            raise ImproperlyConfigured(
+                f"{self.name}: codec {self.policy.codec!r} cannot be imported: {error}. Use "
+                f"{' or '.join(map(repr, BUILT_IN))}, or the dotted path of a codec."
+            ) from error
 
     def entry_key(self, asked: Asked[What]) -> bytes:
         return asked.key
@@ -210,7 +217,12 @@ class Dependencies:
 
     def problems(self) -> list[str]:
         """What is wrong with the models; the apps must be ready."""
-        found = []
+        unknown = sorted(set(self._databases).difference(connections))
+        found = [
+            f"{self._name}: databases has {alias!r}, which is not in DATABASES. Use one of: "
+            f"{', '.join(connections)}."
+            for alias in unknown
+        ]
         for given in self._given:
             try:
                 model = apps.get_model(given) if isinstance(given, str) else given
@@ -260,6 +272,8 @@ def listed(given: Any) -> tuple[Any, ...]:
     """One or several things; those of a set in an order that is the same in every process."""
     if isinstance(given, str | type):
         return (given,)
+    if given is not None and not isinstance(given, Iterable):
+        raise PolicyError(f"{given!r} is neither a name nor several. Give a list of names.")
     return tuple(sorted(given, key=str) if isinstance(given, set | frozenset) else given or ())
 
 
