@@ -13,9 +13,9 @@ from typing import Any
 
 from celery import Celery, current_app, shared_task
 
-from . import conf
 from .recipes import refresh_by_recipe
 from .stampede.refresher import Refresher
+from .stampede.revalidate import Place
 
 logger = logging.getLogger("django_cachepatterns")
 
@@ -35,14 +35,21 @@ _asked: dict[bytes, float] = {}
 @shared_task(  # type: ignore[untyped-decorator]
     name="django_cachepatterns.refresh", ignore_result=True, expires=EXPIRES
 )
-def refresh(recipe: dict[str, Any], tenant: str | None = None) -> bool:
+def refresh(
+    recipe: dict[str, Any],
+    tenant: str | None = None,
+    language: str | None = None,
+    zone: str | None = None,
+) -> bool:
     """Refresh a value that a reader found stale, if it is still so.
 
     Args:
         recipe: what the value's source said of it.
         tenant: whose keys.
+        language: the reader's; `None`: the worker's own.
+        zone: the name of the reader's time zone, the same.
     """
-    with conf.as_tenant(tenant):
+    with Place(tenant, language, zone).entered():
         return refresh_by_recipe(recipe)
 
 
@@ -57,14 +64,14 @@ def send(key: bytes, recipe: dict[str, Any]) -> None:
     if len(_asked) > 10_000:
         _asked.clear()
     _asked[key] = now + PAUSE
-    tenant = conf.config().current_tenant()
+    place = Place.here()
     # The reader's own: which app is the current one is a matter of the thread.
     app = current_app._get_current_object()
-    SENDER.submit(key, lambda: _send(app, key, recipe, tenant))
+    SENDER.submit(key, lambda: _send(app, key, recipe, place))
 
 
-def _send(app: Celery, key: bytes, recipe: dict[str, Any], tenant: str | None) -> None:
-    arguments = (recipe, tenant)
+def _send(app: Celery, key: bytes, recipe: dict[str, Any], place: Place) -> None:
+    arguments = (recipe, *place.told())
     try:
         app.send_task(refresh.name, arguments, retry=False, ignore_result=True, expires=EXPIRES)
     except Exception as error:  # noqa: BLE001 - each broker's transport has errors of its own

@@ -5,7 +5,11 @@ The name is that of RFC 5861's extension to HTTP caching.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC
+from typing import Any, NamedTuple, Protocol
+from zoneinfo import ZoneInfo
 
 from asgiref.sync import async_to_sync
 from django.db import connections
@@ -15,6 +19,36 @@ from .. import conf, hooks
 from ..policy import CachePolicy
 from ..transactions.state import in_testcase
 from .refresher import REFRESHER
+
+
+class Place(NamedTuple):
+    """Where a reader is: its value may be in its language, though nothing but its key says so."""
+
+    tenant: str | None
+    language: str | None
+    zone: Any
+
+    @classmethod
+    def here(cls) -> Place:
+        """Where this thread or coroutine is."""
+        tenant = conf.config().current_tenant()
+        return cls(tenant, translation.get_language(), timezone.get_current_timezone())
+
+    def told(self) -> list[str | None]:
+        """The same as JSON; a time zone without a name is left out."""
+        zone = str(self.zone) if isinstance(self.zone, ZoneInfo) or self.zone is UTC else None
+        return [self.tenant, self.language, zone]
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Be there for the length of a block."""
+        with ExitStack() as stack:
+            stack.enter_context(conf.as_tenant(self.tenant))
+            if self.language is not None:
+                stack.enter_context(translation.override(self.language))
+            if self.zone is not None:
+                stack.enter_context(timezone.override(self.zone))
+            yield
 
 
 class Refreshable(Protocol):
@@ -41,12 +75,10 @@ def later(reader: Refreshable, asked: Any) -> None:
         if recipe is not None:
             elsewhere(reader.source.entry_key(asked), recipe)
             return
-    tenant = conf.config().current_tenant()
-    # What it gives may be in the reader's language, though nothing but its key says so.
-    language, zone = translation.get_language(), timezone.get_current_timezone()
+    place = Place.here()
 
     def refresh() -> None:
-        with conf.as_tenant(tenant), translation.override(language), timezone.override(zone):
+        with place.entered():
             now(reader, asked)
 
     REFRESHER.submit(reader.source.entry_key(asked), refresh)

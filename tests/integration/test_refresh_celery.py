@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, timedelta
+from datetime import timezone as FixedOffset
 from typing import Any
 
 import pytest
@@ -12,9 +14,11 @@ from celery import Celery
 from celery.contrib.testing.worker import start_worker
 from django.conf import settings as django_settings
 from django.db import connections
+from django.utils import timezone, translation
 
 from django_cachepatterns import cache_aside, metrics, tasks
 from django_cachepatterns.orm.rows import CachedRows, rows_of
+from django_cachepatterns.stampede.revalidate import Place
 from tests.testapp.models import Shelf
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -118,9 +122,7 @@ def test_one_task_is_sent_however_many_find_it_stale(
     redis_client.delete(app.conf.task_default_queue)
 
 
-def test_without_a_broker_it_stays_stale(
-    policy: None, redis_client: Any, monkeypatch: Any
-) -> None:
+def test_without_a_broker_it_stays_stale(policy: None, redis_client: Any, monkeypatch: Any) -> None:
     said: list[str] = []
     # Not caplog: a worker that ran in this process has rearranged the handlers.
     monkeypatch.setattr(tasks.logger, "warning", lambda text, *args: said.append(text % args))
@@ -148,3 +150,33 @@ def test_a_refresh_that_came_too_late_does_nothing(policy: None) -> None:
     recipe = rows().recipe(shelf.pk)
     assert recipe is not None
     assert not tasks.refresh(recipe)
+
+
+@cache_aside(
+    key="spoken:{language}",
+    ttl=600,
+    soft_ttl=0.05,
+    jitter=0,
+    stampede="stale_while_revalidate",
+    refresh="celery",
+)
+def spoken(language: str) -> list[Any]:
+    calls.append(1)
+    return [translation.get_language(), timezone.get_current_timezone_name(), len(calls)]
+
+
+def test_a_worker_speaks_the_language_of_who_found_it_stale(worker: Any) -> None:
+    with translation.override("de"), timezone.override("Asia/Tokyo"):
+        assert spoken("de") == ["de", "Asia/Tokyo", 1]
+        time.sleep(0.05)
+        spoken("de")
+        eventually(lambda: spoken.get("de") == ["de", "Asia/Tokyo", 2])
+
+
+@pytest.mark.parametrize("zone", [FixedOffset(timedelta(hours=1)), UTC, None])
+def test_a_time_zone_is_told_by_its_name(zone: Any) -> None:
+    with timezone.override(zone), translation.override("fr"):
+        told = Place.here().told()
+        with Place(*told).entered():
+            assert translation.get_language() == "fr"
+    assert told == [None, "fr", None if zone not in (UTC, None) else "UTC"]
