@@ -33,7 +33,7 @@ def test_a_herd_costs_one_load() -> None:
         _print(name, members)
         assert [member.value for member in members] == [target(name).old] * (PROCESSES * THREADS)
         assert sum(member.loads for member in members) == 1
-        # Most came while it was loaded: else there was no herd.
+        # Many came while it was loaded: else there was no herd.
     assert sum(member.waited for member in members) > 0.3 * len(members)
 
 
