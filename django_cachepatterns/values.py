@@ -31,7 +31,7 @@ from .policy import OPTIONS, CachePolicy
 from .reader import REFUSED_FOR, Reader
 from .sources import Loaded
 from .stores import store_of
-from .transactions import open_writes, settle_all, uncommitted, wrote
+from .transactions import open_writes, settle_all, wrote
 from .transactions.publishing import may_publish, reads_noted
 
 logger = logging.getLogger("django_cachepatterns")
@@ -122,8 +122,6 @@ class Values(Generic[What]):
             return False
         if not open_writes.count:
             return True
-        if uncommitted():
-            return False  # Whoever can tell others of it should not wait for this one.
         aliases = [each.alias for each in connections.all(initialized_only=True)]
         return not any(wrote(alias, key) for alias in aliases for key in (asked.key, *asked.tags))
 

@@ -15,6 +15,7 @@ from ..exceptions import CodecError, StoreUnavailable
 from ..sources import Loaded, Source
 from ..steps import Load, Script
 from ..stores.base import Store
+from ..transactions import uncommitted
 from .entries import ABSENT, Looked, Sorted, is_mark, is_tag, still
 from .looking import Key, Looking, Value
 from .memory import MEMORIES, Memory
@@ -114,13 +115,18 @@ class Loading(Looking[Key, Value]):
 
     def _admits(self, key: Key) -> bool:
         """Whether what is loaded may and should be kept."""
-        if not self.source.may_fill(key):
+        if not self._may_fill(key):
             return False
         wanted, memory = self.source.policy.admit_after, self._memory
         if wanted > 1 and memory.sketch.ask(self.source.entry_key(key)) < wanted:
             metrics.count(self.source.name, "not_admitted")
             return False
         return not self._is_refused(key)
+
+    def _may_fill(self, key: Key) -> bool:
+        """Whether this thread may show others what it loads. One that has written in an open
+        transaction may not: it does not even take a lease, for which others would wait in vain."""
+        return not uncommitted() and self.source.may_fill(key)
 
     def _is_kept_out(self, key: Key) -> bool:
         """Whether what is loaded now will not be kept; asking does not count as asking for it."""

@@ -164,7 +164,7 @@ class Reader(Refreshing[Key, Value]):
         """The flight to the one key that is wanted, where there is just one."""
         if not self._leases or len(wanted) != 1 or todo.marked:
             return None, True
-        if not self.source.may_fill(wanted[0]) or self._is_kept_out(wanted[0]):
+        if not self._may_fill(wanted[0]) or self._is_kept_out(wanted[0]):
             return None, True  # Those who joined would find nothing, and fly one by one.
         # Not by the entry's key alone: whoever joins is shown what these very names hold, there.
         course = (id(self.store), self.source.fingerprint, *self._names(wanted))
@@ -201,7 +201,7 @@ class Reader(Refreshing[Key, Value]):
         try:
             found = yield partial(self.store.get_many, [self.source.entry_key(asked)])
             data = found[0]
-            if self.source.may_fill(asked) and data is not None and data[:1] == entry.VALUE:
+            if self._may_fill(asked) and data is not None and data[:1] == entry.VALUE:
                 values = yield from self._refresh_over(asked, data)
                 if values is not None:
                     return values

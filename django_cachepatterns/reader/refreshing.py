@@ -61,7 +61,7 @@ class Refreshing(Loading[Key, Value]):
                 revalidate.later(self, key)
             return todo
         for key, data in todo.stale:
-            if not self.source.may_fill(key):
+            if not self._may_fill(key):
                 continue  # It may have seen what others must not.
             # This reader loads; those who come meanwhile get the old value.
             try:

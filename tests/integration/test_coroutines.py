@@ -56,11 +56,11 @@ def test_a_reader_cancelled_at_any_step_holds_nobody_up(
 
 
 def test_a_herd_whose_leader_is_cancelled() -> None:
-    calls: list[int] = []
+    calls: list[asyncio.Task[Any] | None] = []
 
     @cache_aside(key=f"cancelled-{next(numbers)}")
     async def function() -> int:
-        calls.append(1)
+        calls.append(asyncio.current_task())
         await asyncio.sleep(0.02)
         return 1
 
@@ -68,7 +68,8 @@ def test_a_herd_whose_leader_is_cancelled() -> None:
         herd = [asyncio.create_task(function()) for _ in range(50)]
         while not calls:
             await asyncio.sleep(0.001)
-        herd[0].cancel()
+        assert calls[0] is not None
+        calls[0].cancel()
         results = await asyncio.gather(*herd, return_exceptions=True)
         assert results.count(1) == 49
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.db import connections, transaction
 
-from django_cachepatterns import cache_aside
-from tests.testapp.models import Shelf
+from django_cachepatterns import cache_aside, metrics
+from tests.testapp.models import Category, Shelf
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -86,3 +86,19 @@ def test_what_is_read_in_a_transaction_that_has_written() -> None:
 
     assert together(request, loading, go)
     assert function.get() is None
+
+
+@pytest.mark.parametrize("kind", ["row", "list"])
+def test_a_transaction_that_has_written_takes_no_lease(kind: str) -> None:
+    shelf = Shelf.objects.create(name="read")
+    before = metrics.snapshot()
+    with transaction.atomic():
+        Category.objects.create(name="written")
+        if kind == "row":
+            assert Shelf.objects.get(pk=shelf.pk) == shelf
+        else:
+            assert list(Shelf.objects.order_by("name").cache()) == [shelf]
+    after = metrics.snapshot()
+    assert after["load"] == before["load"] + 1
+    assert Shelf.objects.get(pk=shelf.pk) == shelf
+    assert metrics.snapshot()["fill"] == after["fill"] + 1
