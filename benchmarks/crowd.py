@@ -56,11 +56,16 @@ class Round:
 
 
 class Crowd:
-    """The processes; each round is for a value that nobody has asked for before."""
+    """The processes; each round is for a value that nobody has asked for before.
 
-    def __init__(self, members: list[Connection]) -> None:
+    Args:
+        members: the processes' ends.
+        first: the number of the first value; benchmarks of one session share the server.
+    """
+
+    def __init__(self, members: list[Connection], first: int) -> None:
         self._members = members
-        self._number = 0
+        self._number = first
 
     def round(self, contender: str) -> Round:
         """Have everyone ask for one value."""
@@ -78,8 +83,8 @@ class Crowd:
 
 
 @contextmanager
-def crowd(threads: int) -> Iterator[Crowd]:
-    """A crowd of so many threads in each of its processes."""
+def crowd(threads: int, first: int) -> Iterator[Crowd]:
+    """A crowd of so many threads in each of its processes; see `Crowd`."""
     everyone = _spawn.Barrier(PROCESSES, timeout=PATIENCE)
     pipes = [_spawn.Pipe() for _ in range(PROCESSES)]
     members = [
@@ -91,7 +96,7 @@ def crowd(threads: int) -> Iterator[Crowd]:
     for _, theirs in pipes:
         theirs.close()
     try:
-        yield Crowd([ours for ours, _ in pipes])
+        yield Crowd([ours for ours, _ in pipes], first)
     finally:
         for ours, _ in pipes:
             ours.close()

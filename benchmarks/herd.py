@@ -46,7 +46,7 @@ def measure(process: str, rounds: int) -> Iterable[Herd]:
     """The part of the benchmark that belongs to a process."""
     from .wanted import CONTENDERS
 
-    with crowd(THREADS) as everyone:
+    with crowd(THREADS, first=2000) as everyone:
         for name in CONTENDERS:
             everyone.round(name)  # Connections are made.
         found = {name: [] for name in CONTENDERS}

@@ -48,7 +48,7 @@ def measure(process: str, rounds: int) -> Iterable[Waits]:
     # Of get_or_set() nobody waits: everyone loads.
     names = [name for name in CONTENDERS if "get_or_set" not in name]
     waits: dict[str, list[float]] = {name: [] for name in names}
-    with crowd(THREADS) as everyone:
+    with crowd(THREADS, first=0) as everyone:
         for name in names:
             everyone.round(name)  # Connections are made.
         for _ in range(rounds):
