@@ -185,6 +185,7 @@ class CachedResults:
         guess = _guesses.get(key, ())
         pks, found = reader.read_with(rows.entry_keys(guess))
         if loaded or not pks:
+            _remember(key, pks)
             return replay(self.queryset, statement.compiler, loaded, self.seen_as)
         instances = None
         if found and pks == guess:
