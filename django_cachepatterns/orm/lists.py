@@ -238,10 +238,20 @@ def options_of(
 ) -> CacheOptions:
     """The options of a call of `.cache()`. Raises `PolicyError` where they are wrong."""
     said = dict(changes) if ttl is None else {"ttl": ttl, **changes}
-    names = (tags,) if isinstance(tags, str) else tuple(map(str, tags))
-    options = CacheOptions(said, names)
+    options = CacheOptions(said, _names(tags, model))
     options.policy(model)
     return options
+
+
+def _names(tags: Any, model: type[Model]) -> tuple[str, ...]:
+    """The names of tags, in the same order in each process."""
+    if isinstance(tags, str):
+        return (tags,)
+    if not isinstance(tags, Iterable):
+        raise PolicyError(
+            f".cache() of {model._meta.label}: tags is {tags!r}. Give a name, or a list of names."
+        )
+    return tuple(sorted({str(name) for name in tags}))
 
 
 def _is_of_whole_rows(queryset: Any) -> bool:

@@ -18,7 +18,7 @@ from ..stores.base import Store
 from ..transactions import uncommitted
 from .entries import ABSENT, Looked, Sorted, is_mark, is_tag, still
 from .looking import Key, Looking, Value
-from .memory import MEMORIES, Memory
+from .memory import memory_of
 
 logger = logging.getLogger("django_cachepatterns")
 
@@ -53,7 +53,7 @@ class Loading(Looking[Key, Value]):
 
     def __init__(self, source: Source[Key, Value], store: Store, clock: Clock) -> None:
         super().__init__(source, store, clock)
-        self._memory = MEMORIES.setdefault(source.name, Memory())
+        self._memory = memory_of(source.name)
         self.leased_tags: dict[bytes, bytes] = {}
         """The tags as they were when the lease was taken that the present load is done under."""
 

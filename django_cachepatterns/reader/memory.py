@@ -23,4 +23,17 @@ class Memory:
         return self._sketch
 
 
-MEMORIES: dict[str, Memory] = {}
+MOST = 10_000
+"""Fragments may be named by what a page shows; what is kept must not grow without end."""
+
+_memories: dict[str, Memory] = {}
+
+
+def memory_of(family: str) -> Memory:
+    """What is known of a family; forgotten where there are too many of them."""
+    memory = _memories.get(family)
+    if memory is None:
+        if len(_memories) >= MOST:
+            _memories.clear()
+        memory = _memories[family] = Memory()
+    return memory

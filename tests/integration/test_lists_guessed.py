@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from django_cachepatterns.exceptions import PolicyError
 from django_cachepatterns.orm import lists
 from django_cachepatterns.orm.rows import rows_of
 from django_cachepatterns.testing import assert_store_commands
@@ -84,3 +85,17 @@ def test_what_is_remembered_is_bounded() -> None:
     lists._guesses.clear()
     lists._remember(b"long", list(range(lists.LONGEST_GUESS + 1)))
     assert not lists._guesses
+
+
+# Tags of the user's own
+
+
+def test_tags_have_no_order(django_assert_num_queries: Any) -> None:
+    list(Shelf.objects.order_by("pk").cache(tags=["b", "a"]))
+    with django_assert_num_queries(0):
+        list(Shelf.objects.order_by("pk").cache(tags={"a", "b"}))
+
+
+def test_tags_that_are_no_names_are_refused() -> None:
+    with pytest.raises(PolicyError, match="Give a name, or a list of names"):
+        Shelf.objects.cache(tags=7)  # type: ignore[arg-type]
