@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -620,13 +621,16 @@ def in_another_thread(target: Callable[[], object]) -> Iterator[None]:
         except BaseException as error:
             failures.append(error)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
         yield
     finally:
         go.set()
-        thread.join()
+        thread.join(60)
+    if thread.is_alive():
+        stack = traceback.format_stack(sys._current_frames()[thread.ident or 0])
+        raise AssertionError("".join(["The other thread hangs:\n", *stack]))
     if failures:
         raise failures[0]
 
