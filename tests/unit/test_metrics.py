@@ -1,0 +1,35 @@
+"""Counts of threads, whenever it is noticed that one has ended."""
+
+from __future__ import annotations
+
+import threading
+
+from django_cachepatterns import metrics
+
+
+def test_the_end_of_a_thread_may_be_noticed_while_counts_are_added_up() -> None:
+    """That happens in the thread that adds up, which must not wait for itself."""
+    noticed: list[str] = []
+
+    def notice() -> None:
+        metrics._finish(0)
+        noticed.append("finished")
+
+    def add_up() -> None:
+        with metrics._lock:
+            notice()
+        metrics.by_family()
+
+    thread = threading.Thread(target=add_up, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert noticed == ["finished"]
+
+
+def test_the_counts_of_a_thread_outlive_it() -> None:
+    before = metrics.by_family().get("outlived", {}).get("hit", 0)
+    thread = threading.Thread(target=metrics.count, args=("outlived", "hit", 3))
+    thread.start()
+    thread.join()
+    assert metrics.by_family()["outlived"]["hit"] == before + 3
