@@ -45,8 +45,8 @@ class _Thread(threading.local):
         when_thread_ends(self, _finish, id(self.tally))
 
 
-# Re-entrant: the garbage collector may notice that a thread has ended at any moment, in the middle of
-# one of the blocks below, too.
+# Re-entrant: the garbage collector may notice at any moment that a thread has ended, in the middle
+# of one of the blocks below, too.
 _lock = threading.RLock()
 _running: dict[int, Tally] = {}
 _finished: Counter[tuple[str, str]] = Counter()

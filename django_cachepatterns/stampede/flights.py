@@ -34,7 +34,7 @@ class Flights:
     """The flights of a process."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # A finaliser may read in the middle.
         self._under_way: dict[Hashable, Flight] = {}
 
     def join(self, course: Hashable) -> tuple[Flight, bool]:
