@@ -14,7 +14,7 @@ from django_cachepatterns.orm.rows import rows_of
 from django_cachepatterns.stampede.lease import is_lease
 from tests.testapp.models import Item
 
-from .herd.members import HOLD, Member, wait_for_all
+from .herd.members import Member, wait_for_all
 from .herd.targets import KEY, lay, target
 from .history.crew import Job, at_work, run, spawn
 from .history.scene import Scene
@@ -33,8 +33,8 @@ def test_a_herd_costs_one_load() -> None:
         _print(name, members)
         assert [member.value for member in members] == [target(name).old] * (PROCESSES * THREADS)
         assert sum(member.loads for member in members) == 1
-        # Many came while it was loaded: else there was no herd.
-    assert sum(member.waited for member in members) > 0.3 * len(members)
+        # All but the one who loaded: nothing is stored before they wait.
+        assert sum(member.waited for member in members) >= len(members) - 1
 
 
 def test_an_invalidation_amid_a_herd_costs_one_more() -> None:
@@ -80,9 +80,8 @@ def _stampede(
     job = Job("tests.acceptance.herd.members:stampede", (wanted, threads, everyone))
     with at_work(scene or _scene(lease_ttl=60, lease_wait=60), [job] * PROCESSES) as crew:
         if amid is not None:
-            for name, arrived in wanted:
-                wait_for_all(arrived, everyone)
-                time.sleep(HOLD / 2)
+            for name, waiting in wanted:
+                wait_for_all(waiting, everyone - 1)
                 amid(name)
         results = crew.results(timeout=90)
     return [list(chain.from_iterable(each)) for each in zip(*results, strict=True)]

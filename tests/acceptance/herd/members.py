@@ -6,8 +6,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -18,8 +19,6 @@ from tests.testapp.models import Item
 from .targets import KEY, Target, target
 
 PATIENCE = 30.0
-HOLD = 1.5
-"""Seconds that a load takes from when all have asked: the last are still on their way then."""
 
 
 class Member(NamedTuple):
@@ -34,10 +33,10 @@ class Member(NamedTuple):
 
 
 def stampede(wanted: Sequence[tuple[str, Any]], threads: int, everyone: int) -> list[list[Member]]:
-    """Read values in many threads, one after another; none is there before all have asked for it.
+    """Read values in many threads, one after another; none is there before all others wait for it.
 
     Args:
-        wanted: the name of each target, with a number shared by all processes: how many have asked.
+        wanted: the name of each target, with a number shared by all processes: how many wait.
         everyone: how many there are in all processes.
     """
     with ThreadPoolExecutor(threads) as pool:
@@ -45,27 +44,48 @@ def stampede(wanted: Sequence[tuple[str, Any]], threads: int, everyone: int) -> 
 
 
 def _stampede(
-    wanted: Target, pool: ThreadPoolExecutor, threads: int, arrived: Any, everyone: int
+    wanted: Target, pool: ThreadPoolExecutor, threads: int, waiting: Any, everyone: int
 ) -> list[Member]:
     together = threading.Barrier(threads, timeout=PATIENCE)
 
     def read() -> Member:
         together.wait()
-        return _read(wanted, arrived)
+        return _read(wanted)
 
     def hold(loaded: hooks.Loaded) -> None:
-        wait_for_all(arrived, everyone)
-        time.sleep(HOLD)
+        wait_for_all(waiting, everyone - 1)
 
-    with hooks.listening(before_fill=hold):
+    with hooks.listening(before_fill=hold), _reported(waiting):
         return [done.result() for done in [pool.submit(read) for _ in range(threads)]]
 
 
-def wait_for_all(arrived: Any, everyone: int) -> None:
-    """Return when everyone is about to read."""
+def wait_for_all(waiting: Any, number: int) -> None:
+    """Return when so many readers wait for another's load."""
     ends = time.monotonic() + PATIENCE
-    while arrived.value < everyone and time.monotonic() < ends:
+    while waiting.value < number and time.monotonic() < ends:
         time.sleep(0.01)
+
+
+@contextmanager
+def _reported(waiting: Any) -> Iterator[None]:
+    """Within the block, add to a shared number the readers of this process that wait."""
+    done = threading.Event()
+
+    def report() -> None:
+        told = metrics.snapshot()["wait"]
+        while not done.wait(0.01):
+            now = metrics.snapshot()["wait"]
+            with waiting.get_lock():
+                waiting.value += now - told
+            told = now
+
+    reporter = threading.Thread(target=report)
+    reporter.start()
+    try:
+        yield
+    finally:
+        done.set()
+        reporter.join()
 
 
 def load_and_die() -> None:
@@ -74,7 +94,7 @@ def load_and_die() -> None:
         Item.objects.get(pk=KEY)
 
 
-def _read(wanted: Target, arrived: Any) -> Member:
+def _read(wanted: Target) -> Member:
     loads = 0
 
     def count(execute: Any, sql: str, *arguments: Any) -> Any:
@@ -84,8 +104,6 @@ def _read(wanted: Target, arrived: Any) -> Member:
 
     waits = _waits()
     with connection.execute_wrapper(count):
-        with arrived.get_lock():
-            arrived.value += 1
         began = time.monotonic()
         value = wanted.read()
         seconds = time.monotonic() - began
