@@ -145,3 +145,8 @@ def writers_of(data: bytes) -> list[tuple[bytes, int]]:
         (data[at : at + TOKEN_SIZE], int(data[at + TOKEN_SIZE : at + WRITER_SIZE]))
         for at in range(1, len(data), WRITER_SIZE)
     ]
+
+
+def is_tag(data: bytes) -> bool:
+    """Whether an entry is a tag's version."""
+    return len(data) == 1 + TOKEN_SIZE and data[:1] == TAG

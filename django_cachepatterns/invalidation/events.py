@@ -20,6 +20,8 @@ from . import registry, touched, versions
 
 logger = logging.getLogger("django_cachepatterns")
 
+_TouchedBy = Callable[..., Iterable[bytes]]
+
 
 def connect(model: type[Model]) -> None:
     """Listen to the writes of one model.
@@ -57,31 +59,18 @@ def before_save(
     """Announce the write; it is marked right before its statement."""
     # Weakly: a save that fails half-way must not keep its instance.
     reference = weakref.ref(instance)
-    keys = partial(_touched_by, reference, using, update_fields, raw)
+    save = (reference, using, update_fields, raw)
+    keys = partial(_asked_of, touched.by_save, *save)
     late = None
     if versions.has_indexes(sender, using):
-        late = partial(_values_of, reference, using, update_fields, raw)
+        late = partial(_asked_of, touched.values_by_save, *save)
     write_log(using).open(keys, instance, late)
 
 
-def _touched_by(
-    reference: weakref.ref[Model],
-    using: str,
-    update_fields: Collection[str] | None,
-    raw: bool,
-) -> Iterable[bytes]:
+def _asked_of(touched_by: _TouchedBy, reference: weakref.ref[Model], *save: Any) -> Iterable[bytes]:
+    """What a save touches, if its instance is still there."""
     instance = reference()
-    return () if instance is None else touched.by_save(instance, using, update_fields, raw)
-
-
-def _values_of(
-    reference: weakref.ref[Model],
-    using: str,
-    update_fields: Collection[str] | None,
-    raw: bool,
-) -> Iterable[bytes]:
-    instance = reference()
-    return () if instance is None else touched.values_by_save(instance, using, update_fields, raw)
+    return () if instance is None else touched_by(instance, *save)
 
 
 def after_save(

@@ -53,17 +53,12 @@ def is_mark(data: bytes) -> bool:
     )
 
 
-def is_tag(data: bytes) -> bool:
-    """Whether an entry is a tag's version."""
-    return len(data) == 1 + entry.TOKEN_SIZE and data[:1] == entry.TAG
-
-
 def is_current(data: bytes, tags: Sequence[bytes | None]) -> bool:
     """Whether an entry depends on just these versions."""
     if not tags:
         return data[30:32] == b"\0\0"
     return entry.versions_of(data) == b"".join(
-        tag[1:] if tag is not None and is_tag(tag) else b"\0" for tag in tags
+        tag[1:] if tag is not None and entry.is_tag(tag) else b"\0" for tag in tags
     )
 
 

@@ -16,7 +16,7 @@ from ..sources import Loaded, Source
 from ..steps import Load, Script
 from ..stores.base import Store
 from ..transactions import uncommitted
-from .entries import ABSENT, Looked, Sorted, is_mark, is_tag, still
+from .entries import ABSENT, Looked, Sorted, is_mark, still
 from .looking import Key, Looking, Value
 from .memory import memory_of
 
@@ -45,7 +45,7 @@ class Token:
     def versions(self, names: Iterable[bytes]) -> tuple[bytes, ...] | None:
         """The versions of tags; `None` where one of them is being written."""
         found = [self.tags.get(name, b"") for name in names]
-        return tuple(tag[1:] for tag in found) if all(map(is_tag, found)) else None
+        return tuple(tag[1:] for tag in found) if all(map(entry.is_tag, found)) else None
 
 
 class Loading(Looking[Key, Value]):
@@ -168,7 +168,9 @@ class Loading(Looking[Key, Value]):
 
         found, current, token.epoch = yield take
         token.tags = dict(zip(tags, current, strict=True))
-        odd = [name for name, tag in token.tags.items() if not is_tag(tag) and not is_mark(tag)]
+        odd = [
+            name for name, tag in token.tags.items() if not entry.is_tag(tag) and not is_mark(tag)
+        ]
         if odd:
             # Nothing could ever be stored under these; the next reader makes them anew.
             yield partial(self.store.drop, odd)

@@ -64,9 +64,7 @@ def _install(
     fresh = entry.tag(entry.new_token())
     current = store.lease([], b"", 1, tags, fresh)[1] if tags else []
     versions = {
-        tag: data[1:]
-        for tag, data in zip(tags, current, strict=True)
-        if data[:1] == entry.TAG and len(data) == 1 + entry.TOKEN_SIZE
+        tag: data[1:] for tag, data in zip(tags, current, strict=True) if entry.is_tag(data)
     }
     try:
         loaded = source.load([key.asked for key, _ in marked])

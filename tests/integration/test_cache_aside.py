@@ -8,9 +8,8 @@ import itertools
 import logging
 import pickle
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -28,6 +27,7 @@ from django_cachepatterns.exceptions import PolicyError
 from django_cachepatterns.transactions.delivery import drop
 from django_cachepatterns.values import dependency_problems
 from example_project.servers import Valkey
+from tests.integration.crowd import in_threads
 from tests.testapp.models import Basket, Cafe, Item, ItemProxy, Place, Shelf, TtlOnly
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,26 +43,6 @@ class Counted:
     def __call__(self) -> int:
         self.calls += 1
         return self.calls
-
-
-def in_threads(number: int, function: Callable[[], Any]) -> list[Any]:
-    results: list[Any] = []
-    ready = threading.Barrier(number)
-
-    def target() -> None:
-        try:
-            ready.wait()
-            results.append(function())
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=target) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert len(results) == number
-    return results
 
 
 searches, coroutines = Counted(), Counted()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import transaction
 
 from django_cachepatterns import entry, hooks, metrics
 from django_cachepatterns.orm.rows import rows_of
+from tests.integration.crowd import in_threads
 from tests.testapp.models import Item
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,26 +19,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def item() -> Item:
     return Item.objects.create(name="one", slug="s")
-
-
-def in_threads(number: int, function: Callable[[], Any]) -> list[Any]:
-    results: list[Any] = []
-    ready = threading.Barrier(number)
-
-    def target() -> None:
-        try:
-            ready.wait()
-            results.append(function())
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=target) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert len(results) == number
-    return results
 
 
 def loads() -> int:
