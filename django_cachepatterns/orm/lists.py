@@ -21,6 +21,7 @@ from ..policy import CachePolicy
 from ..stores import RedisStore, store_of
 from ..transactions.state import in_any_transaction
 from .dependencies import models_in, tags_of
+from .listed import ListedRows
 from .loading import reads_a_snapshot
 from .peers import adopt
 from .replay import replay, run
@@ -167,6 +168,7 @@ class CachedResults:
 
     def _attempt(self, rows: CachedRows, statement: Statement) -> list[Any] | None:
         loaded: list[list[Any]] = []
+        listed = ListedRows(rows)
 
         def compute() -> list[Any]:
             loaded[:] = run(self.queryset, self.alias)
@@ -178,22 +180,22 @@ class CachedResults:
             # Before the list is there, so that who finds it finds its rows, too. Not where the list
             # depends on none of their writes.
             if publish and self.follows and reader.leased_tags:
-                rows.offer(loaded, reader.leased_tags)
+                listed.offer(loaded, reader.leased_tags)
 
         reader.result.loaded = offer
         key = reader.result.entry_key("")
         guess = _guesses.get(key, ())
-        pks, found = reader.read_with(rows.entry_keys(guess))
+        pks, found = reader.read_with(listed.entry_keys(guess))
         if loaded or not pks:
             _remember(key, pks)
             return replay(self.queryset, statement.compiler, loaded, self.seen_as)
         instances = None
         if found and pks == guess:
-            instances = rows.instances_in(found, pks, self.seen_as)
+            instances = listed.instances_in(found, pks, self.seen_as)
         if instances is None:
             _remember(key, pks)
             ages = not self.follows
-            instances = rows.get_list_under(pks, reader.seen_tags, self.seen_as, ages)
+            instances = listed.get_list_under(pks, reader.seen_tags, self.seen_as, ages)
         return None if instances is None else adopt(self.queryset, instances)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
 from typing import Any
 from uuid import UUID
 
@@ -71,7 +70,7 @@ class CachedRows:
             self.version_tags = tuple(versions.of_tables(model, alias))
             absences = keys.table(self.family)
         self.tag = absences if compares_exactly(pk, connection) else None
-        self._refreshes = policy.stampede in ("stale_while_revalidate", "early_refresh")
+        self.refreshes = policy.stampede in ("stale_while_revalidate", "early_refresh")
         self._plain_pk = _plain_type(pk)
         self._snapshots = reads_a_snapshot(connection)
         self.reader: Reader[Any, Row] = Reader(self, store)
@@ -116,7 +115,7 @@ class CachedRows:
     def get(self, pk: Any) -> Model | type[Untranslatable] | None:
         """The row of a primary key, `None` where there is none: the hit path."""
         key = self.family + b"%d" % pk if type(pk) is int else keys.row(self.family, pk)
-        if (self._snapshots or open_writes.count) and self._must_bypass(key):
+        if (self._snapshots or open_writes.count) and self.must_bypass(key):
             return Untranslatable
         if self.version_tags:
             return self._get_versioned(pk)
@@ -131,7 +130,7 @@ class CachedRows:
         if (
             data is not None
             and data.startswith(self.shape.head(store.epoch))
-            and not (self._refreshes and self.reader.may_be_stale(data))
+            and not (self.refreshes and self.reader.may_be_stale(data))
         ):
             try:
                 row = self.shape.decode(entry.payload_of(data))
@@ -168,14 +167,14 @@ class CachedRows:
                 names = [keys.row(family, pk) for pk in asked]
             except TypeError:
                 return None
-        if (self._snapshots or open_writes.count) and self._must_bypass(*names):
+        if (self._snapshots or open_writes.count) and self.must_bypass(*names):
             return None
         try:
-            if self.version_tags or self._refreshes:
+            if self.version_tags or self.refreshes:
                 rows = self.reader.read(asked)
             else:
                 found = self.store.get_many(names)
-                hits = self._all_hits(found)
+                hits = self.all_hits(found)
                 if hits is not None:
                     return self.shape.instances(hits, self.seen_as)
                 rows = self.reader.resume(asked, found)
@@ -188,99 +187,6 @@ class CachedRows:
             return None
         return self.shape.instances([rows[pk] for pk in asked if pk in rows], self.seen_as)
 
-    def entry_keys(self, pks: Iterable[Any]) -> list[bytes]:
-        """The keys of rows."""
-        return [keys.row(self.family, pk) for pk in pks]
-
-    def instances_in(
-        self, found: Sequence[bytes | None], pks: Sequence[Any], seen_as: str
-    ) -> list[Any] | None:
-        """Instances of rows whose entries were fetched; `None` where one must be loaded.
-
-        Args:
-            pks: whose entries they are.
-            seen_as: what the instances say they came from.
-        """
-        if self._refreshes or (open_writes.count and self._must_bypass(*self.entry_keys(pks))):
-            return None
-        hits = self._all_hits(found)
-        return None if hits is None else self.shape.instances(hits, seen_as)
-
-    def get_list_under(
-        self,
-        asked: Sequence[Any],
-        tags: Mapping[bytes, bytes | None],
-        seen_as: str,
-        ages: bool = False,
-    ) -> list[Any] | None:
-        """Instances of a list that was found under some versions of tags; `None` where one has
-        changed since, or a row is gone: then the list is not what it was.
-
-        Args:
-            asked: primary keys, in whatever order, some of them perhaps several times.
-            seen_as: what the instances say they came from.
-            ages: whether writes leave the list as it is; then a row that is gone is left out.
-
-        One round trip where all rows are there.
-        """
-        names = [keys.row(self.family, pk) for pk in asked]
-        if open_writes.count and self._must_bypass(*names):
-            return None
-        try:
-            found = self.store.get_many([*names, *tags])
-            if found[len(names) :] != list(tags.values()):
-                return None
-            hits = None if self._refreshes else self._all_hits(found[: len(names)])
-            if hits is not None:
-                return self.shape.instances(hits, seen_as)
-            by_pk = dict(zip(asked, found, strict=False))
-            rows = self.reader.resume(list(by_pk), list(by_pk.values()))
-            if not ages and len(rows) < len(by_pk):
-                return None
-            if tags and self.store.get_many(list(tags)) != list(tags.values()):
-                return None
-        except (StoreUnavailable, Untranslatable):
-            return None
-        return self.shape.instances(
-            _each_its_own([rows[pk] for pk in asked if pk in rows]), seen_as
-        )
-
-    def offer(self, loaded: Sequence[Sequence[Any]], tags: Mapping[bytes, bytes]) -> None:
-        """Store rows that a query gave, where they have no entry.
-
-        Args:
-            loaded: whole rows, as the driver gave them.
-            tags: versions from before the query. While they hold after the leases on the rows
-                were taken, no write to these rows was begun before; a later one ends the leases.
-        """
-        rows = {self.pk_of(row): self.shape.row(row) for row in loaded}
-        pks = [pk for pk in rows if self.may_fill(pk)]
-        if not pks:
-            return
-        lease = entry.lease(entry.new_token())
-        names = [keys.row(self.family, pk) for pk in pks]
-        try:
-            # A tag that is gone is made anew, as any lease does: an empty one would be of no use.
-            fresh = entry.tag(entry.new_token())
-            found, current = self.store.lease(
-                names, lease, int(self.policy.lease_ttl * 1000), list(tags), fresh
-            )
-            taken = [at for at, data in enumerate(found) if data is None]
-            made = {}
-            if current == list(tags.values()):
-                for at in taken:
-                    packed = self.reader.packed(pks[at], rows[pks[at]], self.store.epoch)
-                    if packed is not None:
-                        made[at] = packed
-            if made:
-                entries, ttls = zip(*made.values(), strict=True)
-                self.store.fill([names[at] for at in made], lease, entries, ttls)
-            left = [names[at] for at in taken if at not in made]
-            if left:
-                self.store.release(left, lease)
-        except StoreUnavailable as error:
-            self.reader.failed(error)
-
     def pk_of(self, row: Sequence[Any]) -> Any:
         """The primary key of a row, as entries are asked for by it."""
         return self.key_of(self.shape.value(self.shape.row(row), self.pk.attname))
@@ -290,7 +196,7 @@ class CachedRows:
         """Whether a row depends on its table's version (`invalidation="version"`)."""
         return bool(self.version_tags)
 
-    def _all_hits(self, found: Sequence[bytes | None]) -> list[Row] | None:
+    def all_hits(self, found: Sequence[bytes | None]) -> list[Row] | None:
         """The rows, where every entry is a usable value: the hit path of a page."""
         start, size = self.shape.head(self.store.epoch), entry.HEADER_SIZE
         payloads = [data[size:] for data in found if data is not None and data.startswith(start)]
@@ -374,7 +280,9 @@ class CachedRows:
 
     # ---
 
-    def _must_bypass(self, *names: bytes) -> bool:
+    def must_bypass(self, *names: bytes) -> bool:
+        """Whether this thread must read entries from the database: it has written them, or reads
+        a snapshot."""
         if self._snapshots and in_any_transaction(connections[self.alias]):
             metrics.count(self.name, "bypass")
             return True
@@ -389,7 +297,7 @@ class CachedRows:
         return wrote(self.alias, key)
 
     def _bypasses_transaction(self) -> bool:
-        return self._must_bypass()
+        return self.must_bypass()
 
     def _one(self, pk: Any, rows: Mapping[Any, Row]) -> Model | None:
         row = rows.get(pk)
@@ -453,23 +361,6 @@ def _make(model: type[Model], config: conf.Config, alias: str, seen_as: str) -> 
         return CachedRows(model, policy, store, config.key_space(), alias, seen_as)
     except UnknownShape:
         return None
-
-
-def _each_its_own(rows: Sequence[Row]) -> list[Row]:
-    """Rows of which none shares anything with another: a join may give one several times."""
-    seen: set[int] = set()
-    own = []
-    for row in rows:
-        own.append(_copied(row) if id(row) in seen else row)
-        seen.add(id(row))
-    return own
-
-
-def _copied(row: Row) -> Row:
-    return {
-        name: deepcopy(value) if isinstance(value, list | dict) else value
-        for name, value in row.items()
-    }
 
 
 def _plain_type(pk: Any) -> type[Any] | None:

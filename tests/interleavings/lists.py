@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django_cachepatterns.orm.rows import CachedRows
+from django_cachepatterns.orm.listed import ListedRows
 from django_cachepatterns.reader import Reader
 from django_cachepatterns.sources import Loaded
 from django_cachepatterns.stampede.flights import Flights
@@ -16,7 +16,7 @@ from .stepwise import Stepwise
 
 
 class Rows:
-    """What `CachedRows.offer` needs of the object that it is a method of."""
+    """What `ListedRows.offer` needs of the rows."""
 
     class shape:
         """A row is its version."""
@@ -70,7 +70,7 @@ class ListWorld(RowWorld):
     def offer(self, actor: Actor, store: Stepwise, row: str, lister: Reader[str, str]) -> None:
         """As `orm.lists` does it."""
         if lister.leased_tags:
-            CachedRows.offer(Rows(self, store), [row], lister.leased_tags)  # type: ignore[arg-type, list-item]
+            ListedRows(Rows(self, store)).offer([row], lister.leased_tags)  # type: ignore[arg-type, list-item]
 
     def wrong_at_the_end(self) -> str | None:
         """What `RowWorld` says, and a list that is not cached again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_cachepatterns import entry
-from django_cachepatterns.orm.rows import CachedRows
+from django_cachepatterns.orm.listed import ListedRows
 from django_cachepatterns.reader import Reader
 
 from . import mutants
@@ -73,7 +73,7 @@ class OffersUnderNoTags(ListWorld):
     """Nothing says that no write has come in between."""
 
     def offer(self, actor: Actor, store: Stepwise, row: str, lister: Reader[str, str]) -> None:
-        CachedRows.offer(Rows(self, store), [row], {})  # type: ignore[arg-type, list-item]
+        ListedRows(Rows(self, store)).offer([row], {})  # type: ignore[arg-type, list-item]
 
 
 class OffersUnderTagsOfAfterTheQuery(ListWorld):
@@ -81,7 +81,7 @@ class OffersUnderTagsOfAfterTheQuery(ListWorld):
         fresh = entry.tag(entry.new_token())
         _, found = store.lease([], b"", 1, [self.table.key], fresh)
         tags = {self.table.key: found[0]}
-        CachedRows.offer(Rows(self, store), [row], tags)  # type: ignore[arg-type, list-item]
+        ListedRows(Rows(self, store)).offer([row], tags)  # type: ignore[arg-type, list-item]
 
 
 class MarksNoTags(ListWorld):
