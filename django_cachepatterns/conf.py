@@ -29,6 +29,11 @@ DEFAULTS: dict[str, Any] = {
     "TIMEOUT": 0.25,
     # Seconds until the mark of a transaction that crashed lapses.
     "MARK_TTL": 60,
+    # Seconds for which a batch is known to have been applied: longer than the age of any snapshot
+    # of the buffer server that may be restored.
+    "LEDGER_KEEP": 7 * 24 * 3600,
+    # Whether a process that has counted flushes its buffers at its end.
+    "DRAIN_AT_EXIT": True,
 }
 
 
@@ -84,6 +89,10 @@ class Config:
         if self.tenant is None:
             return self._space
         return KeySpace(self.values["KEY_PREFIX"], self.current_tenant())
+
+    def tenants_key(self) -> bytes:
+        """The key of the set of tenants that have counted anything."""
+        return f"{self.values['KEY_PREFIX']}:buffer:tenants".encode()
 
     def current_tenant(self) -> str | None:
         """The tenant that keys are of now; `None` where there is none."""

@@ -10,8 +10,20 @@ class CachePatternsError(Exception):
 class StoreUnavailable(CachePatternsError):
     """The cache server could not be reached, timed out, or refused the command.
 
-    Callers inside the library answer it with the database; nobody outside sees it.
+    Callers inside the library answer it with the database; hardly anybody outside sees it.
     """
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """A command was sent and no reply came: it may have been carried out.
+
+    Raised to the caller by write-behind with `strict=True`, which may ask again under the same
+    operation id.
+    """
+
+
+class BufferFull(CachePatternsError):
+    """More rows wait to be written behind than `max_pending`, and `when_full` is "raise"."""
 
 
 class CodecError(CachePatternsError):

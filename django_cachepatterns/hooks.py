@@ -30,11 +30,28 @@ class Written:
     keys: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Flushing:
+    """A flush of a write-behind buffer has come to a step.
+
+    `step` is one of `FLUSH_STEPS`, `batch` the id of the batch, empty where it is not of one.
+    """
+
+    buffer: str
+    batch: str
+    step: str
+
+
+FLUSH_STEPS = ("claimed", "sealed", "read", "recorded", "applied", "committed", "acked")
+"""The steps of a flush, each told of when it is done. `recorded` and `applied` are in the open
+transaction of the database."""
+
 refreshers: dict[str, Callable[[bytes, dict[str, Any]], object]] = {}
 """Who loads stale values elsewhere, by the policy's `refresh`; told an entry's key and recipe."""
 
 before_fill: tuple[Callable[[Loaded], Any], ...] = ()
 before_end_write: tuple[Callable[[Written], Any], ...] = ()
+after_flush_step: tuple[Callable[[Flushing], Any], ...] = ()
 
 
 @contextmanager
@@ -42,9 +59,14 @@ def listening(
     *,
     before_fill: Callable[[Loaded], Any] | None = None,
     before_end_write: Callable[[Written], Any] | None = None,
+    after_flush_step: Callable[[Flushing], Any] | None = None,
 ) -> Iterator[None]:
     """Hooks for the length of a block, in this process."""
-    chosen = {"before_fill": before_fill, "before_end_write": before_end_write}
+    chosen: dict[str, Callable[[Any], Any] | None] = {
+        "before_fill": before_fill,
+        "before_end_write": before_end_write,
+        "after_flush_step": after_flush_step,
+    }
     added = {name: hook for name, hook in chosen.items() if hook is not None}
     for name, hook in added.items():
         globals()[name] = (*globals()[name], hook)

@@ -57,6 +57,30 @@ def _decimal_text(value: Decimal) -> str:
     return "0" if text == "-0" else text
 
 
+class BufferKeys:
+    """The keys of one write-behind buffer.
+
+    They have one hash tag, so that a cluster keeps them on one server.
+
+    Args:
+        root: what they begin with.
+    """
+
+    __slots__ = ("batches", "board", "claim", "failures", "operation", "root", "sealed")
+
+    def __init__(self, root: bytes) -> None:
+        self.root = root
+        self.batches = (root + b"active", root + b"active~meta", root + b"queue")
+        """The active batch, what is known of it, and the queue of sealed ones."""
+        self.sealed = root + b"sealed:"
+        """What the keys of sealed batches begin with; the id follows."""
+        self.operation = root + b"op:"
+        """The same for operations that were sent under an id."""
+        self.claim = root + b"claim"
+        self.failures = root + b"failures"
+        self.board = root + b"board"
+
+
 class KeySpace:
     """All keys of one prefix and tenant.
 
@@ -74,6 +98,10 @@ class KeySpace:
         """What all keys of a model start with, separator included: `cp:shop.product:`."""
         where = "" if alias == "default" else f"@{part(alias)}"
         return f"{self.root}:{label}{where}:".encode()
+
+    def buffer(self, name: str) -> BufferKeys:
+        """The keys of a write-behind buffer: `cp:buffer:{shop.product.views}:active` and others."""
+        return BufferKeys(f"{self.root}:buffer:{{{part(name)}}}:".encode())
 
     def tag(self, name: str) -> bytes:
         """The key of a tag that a user named: `cp:tag:catalog`."""

@@ -29,6 +29,15 @@ OUTCOMES = (
     "lost_mark",
     "unencodable",
     "error",
+    # Of write-behind.
+    "increment",
+    "direct",
+    "full",
+    "unknown",
+    "flushed",
+    "dropped",
+    "dead_letter",
+    "flush_error",
 )
 
 Tally = dict[tuple[str, str], int]

@@ -11,6 +11,9 @@ from .invalidation import events, touched, versions
 from .managers import CachedManager
 from .policy import CachePolicy
 from .querysets import CachedQuerySet
+from .write_behind.records import DeadLetter, LedgerEntry
+
+__all__ = ["CachedModel", "DeadLetter", "LedgerEntry"]
 
 
 class CachedModel(models.Model):

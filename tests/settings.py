@@ -62,4 +62,5 @@ CACHES = {
         "KEY_PREFIX": KEY_PREFIX,
     },
 }
-CACHEPATTERNS = {"KEY_PREFIX": KEY_PREFIX}
+# The servers are gone when a test run ends.
+CACHEPATTERNS = {"KEY_PREFIX": KEY_PREFIX, "DRAIN_AT_EXIT": False}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ..conf import Config
 from .base import Store
+from .buffers import RedisBuffers
 from .pool import make_pool
 from .redis import RedisStore
 
-__all__ = ["RedisStore", "Store", "store_of"]
+__all__ = ["RedisBuffers", "RedisStore", "Store", "buffers_of", "store_of"]
 
 
 def store_of(config: Config) -> RedisStore:
@@ -17,12 +18,27 @@ def store_of(config: Config) -> RedisStore:
     """
     store: RedisStore | None = config.memo.get("store")
     if store is None:
-        alias = config.values["CACHE"]
-        key = (alias, repr(config.caches.get(alias)), config.timeout)
-        store = _stores.get(key)
-        if store is None:
-            store = _stores[key] = RedisStore(make_pool(alias, config.timeout))
-        config.memo["store"] = store
+        store = config.memo["store"] = _store(config, "CACHE")
+    return store
+
+
+def buffers_of(config: Config) -> RedisBuffers:
+    """Where write-behind buffers live, by the setting BUFFER_CACHE.
+
+    Raises `PolicyError` where it names a cache that cannot seal batches.
+    """
+    buffers: RedisBuffers | None = config.memo.get("buffers")
+    if buffers is None:
+        buffers = config.memo["buffers"] = RedisBuffers(_store(config, "BUFFER_CACHE"))
+    return buffers
+
+
+def _store(config: Config, setting: str) -> RedisStore:
+    alias = config.values[setting]
+    key = (alias, repr(config.caches.get(alias)), config.timeout)
+    store = _stores.get(key)
+    if store is None:
+        store = _stores[key] = RedisStore(make_pool(alias, config.timeout, setting))
     return store
 
 

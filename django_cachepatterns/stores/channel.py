@@ -7,6 +7,7 @@ fork, and takes them back when the thread ends.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from .. import entry
+
+IDLE = 1.0
+"""Seconds after which a connection may have been closed by the server, and is looked at first."""
 
 Done = Callable[[Any], object]
 """Told the reply of a posted command, or the error that came in its place."""
@@ -25,6 +29,10 @@ MOST_OWED = 100
 
 _INFO = b"*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n"
 _INTERRUPTED = RedisError("The connection was dropped before the reply was read.")
+
+
+class MaybeSent(RedisError):
+    """A command was sent, and nobody knows whether it was carried out."""
 
 
 class Channel:
@@ -42,7 +50,16 @@ class Channel:
     be taken for the next command's: another row than was asked for.
     """
 
-    __slots__ = ("__weakref__", "_busy", "_connection", "_greeting", "_owed", "_pool", "epoch")
+    __slots__ = (
+        "__weakref__",
+        "_busy",
+        "_connection",
+        "_greeting",
+        "_owed",
+        "_pool",
+        "_used_at",
+        "epoch",
+    )
 
     def __init__(self, pool: ConnectionPool, greeting: Sequence[bytes] = ()) -> None:
         self._pool = pool
@@ -50,6 +67,7 @@ class Channel:
         self._connection: Any = None
         self._busy = False
         self._owed: list[Done] = []
+        self._used_at = 0.0
         self.epoch = entry.NO_EPOCH
 
     def call(self, packed: bytes) -> Any:
@@ -77,6 +95,30 @@ class Channel:
         if isinstance(reply, ResponseError):
             raise reply
         return reply
+
+    def call_once(self, pack: Callable[[bytes], bytes], count: int = 1) -> list[Any]:
+        """`call_many()`, but what may have been carried out is never sent again.
+
+        For commands that count. Raises `MaybeSent` where they were sent and no reply came, any
+        other error where they were surely not carried out.
+
+        Args:
+            pack: gives the packed commands, told the epoch of the server that they will reach.
+        """
+        if self._busy:
+            return _once(self._pool, pack, count)
+        self.settle()
+        now = time.monotonic()
+        if self._connection is not None and self._used_at < now - IDLE:
+            self._drop_if_closed()
+        if self._connection is None:
+            self._open()
+        self._used_at = now
+        packed = pack(self.epoch)
+        try:
+            return self._exchange(packed, count)
+        except RedisError as error:
+            raise _maybe_sent(error) from error
 
     def call_many(self, packed: bytes, count: int) -> list[Any]:
         """Send several commands at once; a refused one gives its `ResponseError` as the reply."""
@@ -161,6 +203,21 @@ class Channel:
             self._discard()
             raise
 
+    def _drop_if_closed(self) -> None:
+        """A server may close a connection that was idle: nothing is sent on such a one."""
+        try:
+            self._busy = True
+            # Nothing is owed: what can be read is the end of the connection.
+            closed = self._connection.can_read(timeout=0)
+            self._busy = False
+        except RedisError:
+            closed = True
+        except BaseException:
+            self._discard()
+            raise
+        if closed:
+            self._discard()
+
     def _exchange(self, packed: bytes, count: int) -> list[Any]:
         try:
             self._busy = True
@@ -183,16 +240,30 @@ class Channel:
             done(error)
 
 
-def _once(pool: ConnectionPool, packed: bytes, count: int) -> list[Any]:
-    """The replies to commands on a connection of their own, which goes back to the pool."""
-    connection, _ = _opened(pool, ())
+def _once(pool: ConnectionPool, packed: bytes | Callable[[bytes], bytes], count: int) -> list[Any]:
+    """The replies to commands on a connection of their own, which goes back to the pool.
+
+    Args:
+        packed: the commands, or a function as in `Channel.call_once()`.
+    """
+    connection, epoch = _opened(pool, ())
     try:
-        return _exchange(connection, packed, count)
+        if isinstance(packed, bytes):
+            return _exchange(connection, packed, count)
+        commands = packed(epoch)
+        try:
+            return _exchange(connection, commands, count)
+        except RedisError as error:
+            raise _maybe_sent(error) from error
     except BaseException:
         connection.disconnect()
         raise
     finally:
         pool.release(connection)
+
+
+def _maybe_sent(error: RedisError) -> MaybeSent:
+    return MaybeSent(f"{type(error).__name__}: {error}")
 
 
 def _taken_from(pool: ConnectionPool) -> Any:

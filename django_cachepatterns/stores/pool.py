@@ -13,8 +13,10 @@ from redis.retry import Retry
 
 from ..exceptions import PolicyError
 
+_NEEDED = {"CACHE": "hold leases and marks", "BUFFER_CACHE": "seal batches"}
 
-def make_pool(alias: str, timeout: float) -> ConnectionPool:
+
+def make_pool(alias: str, timeout: float, setting: str = "CACHE") -> ConnectionPool:
     """A pool of its own to the server of a cache alias.
 
     It goes through django-redis' connection factory, so that its URL, password, Sentinel and TLS
@@ -23,7 +25,7 @@ def make_pool(alias: str, timeout: float) -> ConnectionPool:
 
     Raises `PolicyError` where the alias is not one that the protocol can run on.
     """
-    client = _client_of(alias)
+    client = _client_of(alias, setting)
     location = settings.CACHES[alias].get("LOCATION") or ""
     urls = location.split(",") if isinstance(location, str) else list(location)
     factory = _factory_like(client.connection_factory)
@@ -61,7 +63,7 @@ def _be_impatient(kwargs: dict[str, Any], timeout: float) -> None:
     )
 
 
-def _client_of(alias: str) -> Any:
+def _client_of(alias: str, setting: str) -> Any:
     from django_redis.cache import RedisCache
     from django_redis.client import ShardClient
     from django_redis.client.default import DefaultClient
@@ -70,13 +72,13 @@ def _client_of(alias: str) -> Any:
         backend = caches[alias]
     except InvalidCacheBackendError as error:
         raise PolicyError(
-            f"CACHEPATTERNS['CACHE'] is {alias!r}, which is not in CACHES. "
+            f"CACHEPATTERNS[{setting!r}] is {alias!r}, which is not in CACHES. "
             f"Use one of: {', '.join(settings.CACHES)}."
         ) from error
     if not isinstance(backend, RedisCache):
         raise PolicyError(
-            f"Cache {alias!r} is a {type(backend).__name__}, which cannot hold leases and marks. "
-            "Point CACHEPATTERNS['CACHE'] at a django_redis.cache.RedisCache."
+            f"Cache {alias!r} is a {type(backend).__name__}, which cannot {_NEEDED[setting]}. "
+            f"Point CACHEPATTERNS[{setting!r}] at a django_redis.cache.RedisCache."
         )
     client = backend.client
     if isinstance(client, ShardClient) or not isinstance(client, DefaultClient):

@@ -27,7 +27,7 @@ from ..exceptions import StoreUnavailable
 from ..threads import when_thread_ends
 from .base import Done, Store
 from .channel import Channel
-from .scripts import NAMES, Script, script
+from .scripts import BUFFER_NAMES, NAMES, Script, script
 
 T = TypeVar("T")
 
@@ -42,7 +42,9 @@ class _Channels(threading.local):
     """The channel of each thread."""
 
     def __init__(self, pool: ConnectionPool) -> None:
-        greeting = [_pack((b"SCRIPT", b"LOAD", script(name).source)) for name in NAMES]
+        greeting = [
+            _pack((b"SCRIPT", b"LOAD", script(name).source)) for name in (*NAMES, *BUFFER_NAMES)
+        ]
         self.channel = channel = Channel(pool, greeting)
         self.name = entry.new_token()
         when_thread_ends(self, Channel.close, channel)

@@ -25,10 +25,16 @@ NAMES = (
     "release",
     "drop",
 )
+BUFFER_NAMES = ("count", "seal", "ack", "look", "backlog", "claim", "unclaim")
+"""Those of write-behind."""
+WITH_BATCHES = frozenset({"count", "seal"})
+"""Those that begin with `batches.lua`."""
 
 
 @cache
 def script(name: str) -> Script:
     """The script of `lua/<name>.lua`."""
-    source = files(__package__).joinpath("lua", f"{name}.lua").read_bytes()
+    parts = ("batches", name) if name in WITH_BATCHES else (name,)
+    folder = files(__package__).joinpath("lua")
+    source = b"".join(folder.joinpath(f"{part}.lua").read_bytes() for part in parts)
     return Script(source, hashlib.sha1(source, usedforsecurity=False).hexdigest().encode())

@@ -10,7 +10,7 @@ import hiredis
 
 from ..stores.channel import Channel
 
-SENDING = ("call", "call_many", "post")
+SENDING = ("call", "call_many", "call_once", "post")
 """The methods by which a channel sends; each is one round trip, or a part of one."""
 
 
@@ -24,8 +24,8 @@ def before_sending(tell: Callable[[bytes], object]) -> Iterator[None]:
     plain = {name: getattr(Channel, name) for name in SENDING}
 
     def told(method: Callable[..., Any]) -> Callable[..., Any]:
-        def send(channel: Channel, packed: bytes, *args: Any) -> Any:
-            tell(packed)
+        def send(channel: Channel, packed: Any, *args: Any) -> Any:
+            tell(packed if isinstance(packed, bytes) else packed(channel.epoch))
             return method(channel, packed, *args)
 
         return send

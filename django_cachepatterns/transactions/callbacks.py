@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from . import delivery, state
@@ -19,7 +19,10 @@ def register(connection: Any, callback: Callable[[], None]) -> None:
 class _Undo:
     """A callback that is never called: its being dropped says that a test was rolled back."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "of")
+
+    def __init__(self, of: Hashable) -> None:
+        self.of = of
 
     def __call__(self) -> None: ...
 
@@ -27,16 +30,30 @@ class _Undo:
 _undone: set[weakref.ref[_Undo]] = set()
 
 
+def after_testcase(connection: Any, of: Hashable, undo: Callable[[], object]) -> None:
+    """Have something done when a `TestCase` rolls back what was written in it.
+
+    Args:
+        of: what it is for; it is done once for each, however often it is asked for.
+    """
+    if any(isinstance(each[1], _Undo) and each[1].of == of for each in connection.run_on_commit):
+        return
+    _when_dropped(connection, of, undo)
+
+
 def undo_with_testcase(connection: Any, keys: Callable[[], Iterable[bytes]]) -> None:
     """In a `TestCase`, entries of rows that it wrote must go when it rolls them back."""
     if connection is None or not state.in_testcase(connection):
         return
+    found = list(keys())
+    _when_dropped(connection, None, lambda: delivery.drop(found))
 
+
+def _when_dropped(connection: Any, of: Hashable, undo: Callable[[], object]) -> None:
     def dropped(reference: weakref.ref[_Undo]) -> None:
         _undone.discard(reference)
-        delivery.drop(found)
+        undo()
 
-    found = list(keys())
-    callback = _Undo()
+    callback = _Undo(of)
     _undone.add(weakref.ref(callback, dropped))
     register(connection, callback)

@@ -20,6 +20,7 @@ from django_cachepatterns import CachePolicy
 from django_cachepatterns.managers import CachedManager
 from django_cachepatterns.models import CachedModel
 from django_cachepatterns.querysets import CachedQuerySet
+from django_cachepatterns.write_behind import Counter
 
 
 class Shelf(CachedModel):
@@ -321,3 +322,34 @@ class OtherSchema(CachedModel):
 
 
 from tests.testapp import plain  # noqa: E402, F401 - its models are of this app, too
+
+
+class Page(CachedModel):
+    """Counted in: two counters, one of which the database may refuse."""
+
+    title = models.CharField(max_length=40, default="")
+    views = models.PositiveBigIntegerField(default=0)
+    likes = models.PositiveSmallIntegerField(null=True)
+    shelf = models.ForeignKey(Shelf, null=True, on_delete=models.CASCADE)
+
+    view_counter = Counter("views")
+    like_counter = Counter("likes", strict=True)
+
+    cache_policy = CachePolicy(ttl=600, indexes=["shelf"])
+
+
+class Essay(Page):
+    """Inherits its counters with the table that they write."""
+
+    words = models.IntegerField(default=0)
+
+    word_counter = Counter("words")
+
+
+class Visit(models.Model):
+    """Counted in and not cached, by a key that is no integer."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    hits = models.IntegerField(default=0)
+
+    hit_counter = Counter("hits", on_commit=True)

@@ -20,9 +20,19 @@ LAYERS = (
     {"stampede", "transactions"},
     {"reader"},
     {"invalidation"},
-    {"values", "cache_aside", "read_through", "write_through", "fragments"},
+    {"values", "cache_aside", "read_through", "write_through", "write_behind", "fragments"},
     {"orm", "tracked", "querysets", "managers", "options", "models"},
-    {"tracking", "recipes", "tasks", "apps", "checks", "contrib", "templatetags", "testing"},
+    {
+        "tracking",
+        "recipes",
+        "tasks",
+        "apps",
+        "checks",
+        "contrib",
+        "templatetags",
+        "testing",
+        "migrations",
+    },
 )
 LAYER_OF = {name: at for at, names in enumerate(LAYERS) for name in names}
 MODULES = {

@@ -1,0 +1,234 @@
+"""Write-behind buffers on Redis or Valkey: batches that are born, sealed, and taken out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import hiredis
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from ..exceptions import OutcomeUnknown, StoreUnavailable
+from ..keys import BufferKeys
+from .channel import MaybeSent
+from .redis import RedisStore
+from .scripts import script
+
+LARGEST = 1000
+"""Members in one call: few enough not to hold the server up."""
+OPERATION_TTL = 10 * 60 * 1000
+"""Milliseconds for which the id of an operation is remembered."""
+
+COUNTED, REPEATED, FULL = 1, 0, -1
+"""What a script that writes into a buffer answers."""
+
+
+class Limits(NamedTuple):
+    """How large a buffer may grow.
+
+    Args:
+        batch_rows: members of a batch.
+        max_pending: members that may wait in all batches; 0: any number.
+    """
+
+    batch_rows: bytes
+    max_pending: bytes
+
+
+class Waiting(NamedTuple):
+    """One batch that waits.
+
+    Args:
+        batch: its id, 32 hexadecimal digits.
+        rows: the number of its members.
+        total: the sum of what was counted in it.
+        age: milliseconds since it was born.
+    """
+
+    batch: str
+    rows: int
+    total: int
+    age: int
+
+
+class RedisBuffers:
+    """Buffers on the server of a store, by its connections.
+
+    Every method raises `StoreUnavailable` where the server cannot be reached in time or refuses,
+    and those that write `OutcomeUnknown` where they may have been carried out all the same.
+    """
+
+    supports_sealing = True
+
+    def __init__(self, store: RedisStore) -> None:
+        self._store = store
+
+    def write(
+        self,
+        name: str,
+        keys: BufferKeys,
+        limits: Limits,
+        arguments: Sequence[bytes],
+        operation: bytes = b"",
+        more_keys: Sequence[bytes] = (),
+    ) -> int:
+        """Run a script that writes into the active batch.
+
+        Args:
+            name: the script's, one of `WITH_BATCHES`.
+            arguments: those that follow the operation's.
+            operation: an id under which it is carried out once; empty: it has none.
+            more_keys: those that follow the operation's key.
+
+        Returns `COUNTED`, `REPEATED` or `FULL`.
+        """
+        each = script(name)
+        ttl = b"%d" % OPERATION_TTL if operation else b"0"
+        all_keys = (*keys.batches, keys.operation + operation, *more_keys)
+
+        def pack(command: bytes, body: bytes, epoch: bytes) -> bytes:
+            return _pack(
+                (
+                    *(command, body, b"%d" % len(all_keys), *all_keys),
+                    *(keys.sealed, _new_id(), epoch, limits.batch_rows, limits.max_pending, ttl),
+                    *arguments,
+                )
+            )
+
+        reply = self._once(partial(pack, b"EVALSHA", each.sha))
+        if isinstance(reply, NoScriptError):
+            reply = self._once(partial(pack, b"EVAL", each.source))
+        return int(_replied(reply))
+
+    def seal(self, keys: BufferKeys, everything: bool) -> list[str]:
+        """Seal the active batch. Returns the ids of the batches that wait, oldest first.
+
+        Args:
+            everything: seal it even where a sealed batch waits.
+        """
+        flag = b"1" if everything else b"0"
+        found = self._run("seal", keys.batches, [keys.sealed, _new_id(), b"", b"0", flag])
+        return [batch.decode() for batch in found]
+
+    def read(self, keys: BufferKeys, batch: str) -> dict[bytes, bytes]:
+        """What a sealed batch holds, by member; empty where it was taken out."""
+        key = keys.sealed + batch.encode()
+        return _pairs(self._call(_pack((b"HGETALL", key))))
+
+    def ack(self, keys: BufferKeys, batch: str) -> bool:
+        """Take a batch out. Returns whether it was there."""
+        sealed = keys.sealed + batch.encode()
+        found = [keys.batches[2], sealed, sealed + b"~meta"]
+        return bool(self._run("ack", found, [batch.encode()]))
+
+    def look(
+        self, keys: BufferKeys, members: Sequence[bytes]
+    ) -> Iterator[tuple[str, list[bytes | None]]]:
+        """What waits for some members: for each batch, oldest first, its id and their values.
+
+        Args:
+            members: at most `LARGEST`, so that it is one moment for all of them.
+        """
+        for batch, *values in self._run("look", keys.batches, [keys.sealed, *members]):
+            yield batch.decode(), values
+
+    def backlog(self, keys: BufferKeys) -> list[Waiting]:
+        """What waits, in batches, oldest first."""
+        return [
+            Waiting(batch.decode(), int(rows), int(total), int(age))
+            for batch, rows, total, age in self._run("backlog", keys.batches, [keys.sealed])
+        ]
+
+    def claim(self, keys: BufferKeys, token: bytes, ttl: int, *, in_pause: bool = False) -> bool:
+        """Claim the flushing of a buffer for a time, or for longer. Returns whether it is claimed.
+
+        Args:
+            ttl: milliseconds.
+            in_pause: even in the pause after a failed flush.
+        """
+        arguments = [token, b"%d" % ttl, b"1" if in_pause else b"0"]
+        return bool(self._run("claim", [keys.claim], arguments))
+
+    def unclaim(self, keys: BufferKeys, token: bytes, pause: int = 0, longest: int = 0) -> int:
+        """Give a claim up. Returns the milliseconds for which nobody will flush.
+
+        Args:
+            pause: milliseconds to wait after a first failure; 0: the flush has not failed.
+            longest: the longest such wait.
+        """
+        arguments = [token, b"%d" % pause, b"%d" % longest]
+        return int(self._run("unclaim", [keys.claim, keys.failures], arguments))
+
+    def add_member(self, key: bytes, member: bytes) -> None:
+        """Put a member into a set."""
+        self._call(_pack((b"SADD", key, member)))
+
+    def members_of(self, key: bytes) -> list[bytes]:
+        """The members of a set."""
+        return list(self._call(_pack((b"SMEMBERS", key))))
+
+    def forget(self, keys: BufferKeys) -> None:
+        """Drop a buffer with all that waits in it."""
+        cursor = b"0"
+        pattern = b"".join(b"\\" + bytes([c]) if c in b"*?[]\\" else bytes([c]) for c in keys.root)
+        while True:
+            cursor, found = self._call(
+                _pack((b"SCAN", cursor, b"MATCH", pattern + b"*", b"COUNT", b"1000"))
+            )
+            if found:
+                self._call(_pack((b"UNLINK", *found)))
+            if int(cursor) == 0:
+                return
+
+    def _once(self, pack: Callable[[bytes], bytes]) -> Any:
+        try:
+            (reply,) = self._store.channel.call_once(pack)
+        except MaybeSent as error:
+            raise OutcomeUnknown(f"{error}") from error
+        except RedisError as error:
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+        return reply
+
+    def _run(self, name: str, keys: Sequence[bytes], arguments: Iterable[bytes]) -> Any:
+        """Run a script that may be run again."""
+        each = script(name)
+        rest = (b"%d" % len(keys), *keys, *arguments)
+        try:
+            return self._store.channel.call(_pack((b"EVALSHA", each.sha, *rest)))
+        except NoScriptError:
+            return self._call(_pack((b"EVAL", each.source, *rest)))
+        except RedisError as error:
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    def _call(self, packed: bytes) -> Any:
+        try:
+            return self._store.channel.call(packed)
+        except RedisError as error:
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _new_id() -> bytes:
+    """The id of a batch: random, because a server that comes back with old data would give the
+    numbers of a sequence again."""
+    return os.urandom(16).hex().encode()
+
+
+def _pack(arguments: tuple[bytes, ...]) -> bytes:
+    packed: bytes = hiredis.pack_command(arguments)  # type: ignore[arg-type]
+    return packed
+
+
+def _replied(reply: Any) -> Any:
+    if isinstance(reply, ResponseError):
+        raise StoreUnavailable(f"{type(reply).__name__}: {reply}") from reply
+    return reply
+
+
+def _pairs(flat: Any) -> dict[bytes, bytes]:
+    """A hash as the server tells it: a map, or a flat list in the older protocol."""
+    if isinstance(flat, dict):
+        return flat
+    each = iter(flat)
+    return dict(zip(each, each, strict=True))

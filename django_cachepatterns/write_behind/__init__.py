@@ -1,0 +1,9 @@
+"""Write-behind: counters, leaderboards and drafts that take writes at the speed of the buffer
+server and reach the database exactly once.
+"""
+
+from __future__ import annotations
+
+from .counter import Counter
+
+__all__ = ["Counter"]

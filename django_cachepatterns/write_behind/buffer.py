@@ -1,0 +1,268 @@
+"""A write-behind buffer: what all kinds have in common."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from itertools import chain
+from typing import Any, Generic, TypeVar
+
+from django.db import connections, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
+
+from .. import conf, entry, metrics
+from ..exceptions import BufferFull, OutcomeUnknown, PolicyError, StoreUnavailable
+from ..invalidation import touched, versions
+from ..keys import BufferKeys
+from ..stores import RedisBuffers, buffers_of
+from ..stores.buffers import FULL, Limits, Waiting
+from ..transactions import state, write_log
+from ..transactions.callbacks import after_testcase
+from . import ledger, problems
+from .draining import drain_at_exit
+from .reports import Flushed
+
+Change = TypeVar("Change")
+
+FLUSH_EVERY = 5.0
+BATCH_ROWS = 5_000
+MAX_PENDING = 1_000_000
+FEW_ROWS = 200
+"""Rows whose cached lists are told apart by the values of `indexes`; more, and all are touched."""
+TRIES = 3
+"""How often an operation with an id is sent before its caller is told that nobody knows."""
+
+
+class Buffer(ABC, Generic[Change]):
+    """Changes of a model's rows that wait in the buffer server for a flush.
+
+    Args:
+        name: its name, of its own among all buffers of the project.
+        flush_every: seconds between flushes, a number or a timedelta.
+        batch_rows: rows of a batch, which is one transaction of the database.
+        max_pending: rows that may wait; 0: any number.
+        when_full: what is done with more than that: `database` writes at once, `raise` raises
+            `BufferFull`.
+        strict: whether each operation has an id, so that it is sent again where no reply came.
+
+    Nothing is refused here, so that a mistake is a system check and not a traceback at import.
+    """
+
+    kind = "Buffer"
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        flush_every: float | timedelta = FLUSH_EVERY,
+        batch_rows: int = BATCH_ROWS,
+        max_pending: int = MAX_PENDING,
+        when_full: str = "database",
+        strict: bool = False,
+    ) -> None:
+        if isinstance(flush_every, timedelta):
+            flush_every = flush_every.total_seconds()
+        self.name = name
+        self.flush_every = flush_every
+        self.batch_rows, self.max_pending = batch_rows, max_pending
+        self.when_full, self.strict = when_full, strict
+        self._limits = Limits(_digits(batch_rows), _digits(max_pending))
+
+    @property
+    @abstractmethod
+    def model(self) -> type[Model]:
+        """The model whose table is written."""
+
+    @abstractmethod
+    def columns(self) -> Sequence[str]:
+        """The attnames of the columns that are written."""
+
+    @abstractmethod
+    def parse(self, raw: Mapping[bytes, bytes]) -> dict[Any, Change]:
+        """What a batch holds, by primary key."""
+
+    @abstractmethod
+    def apply(self, connection: BaseDatabaseWrapper, changes: Mapping[Any, Change]) -> int:
+        """Write changes, in the order of primary keys. Returns how many rows there were."""
+
+    @abstractmethod
+    def to_text(self, change: Change) -> str:
+        """A change as a dead letter keeps it."""
+
+    @abstractmethod
+    def from_text(self, text: str) -> Change:
+        """A change that a dead letter kept."""
+
+    def signature(self) -> str:
+        """What it writes: two buffers of one name must agree in it."""
+        return f"{self.kind} of {self.model._meta.label}: {', '.join(self.columns())}"
+
+    def problems(self) -> list[problems.Problem]:
+        """What is wrong with it, for the system checks."""
+        return list(problems.of(self))
+
+    @property
+    def alias(self) -> str:
+        """The database that it is flushed to."""
+        return router.db_for_write(self.model)
+
+    def keys(self) -> BufferKeys:
+        """Its keys, of the current tenant."""
+        config = conf.config()
+        space = config.key_space()
+        made: BufferKeys = config.remember(
+            ("buffer", self.name, space.root), lambda: space.buffer(self.name.lower())
+        )
+        return made
+
+    def server(self) -> RedisBuffers:
+        """Where it lives. Raises `PolicyError` where that cannot be."""
+        return buffers_of(conf.config())
+
+    def backlog(self) -> list[Waiting]:
+        """The batches that wait, oldest first, those that were applied a moment ago left out.
+
+        Raises `StoreUnavailable`.
+        """
+        found = self.server().backlog(self.keys())
+        done = ledger.applied(self.alias, [each.batch for each in found])
+        return [each for each in found if each.batch not in done]
+
+    def flush(self) -> Flushed:
+        """Write what waits to the database, of the current tenant.
+
+        What could not be done is in the result: nothing is lost, and a later flush goes on.
+        """
+        from .flushing import flush_buffer
+
+        return flush_buffer(self)
+
+    def touched(self, pks: Sequence[Any], alias: str) -> Iterable[bytes]:
+        """The cache entries that writing rows touches. Ask in the transaction that writes them."""
+        if len(pks) <= FEW_ROWS:
+            values = versions.of_written(self.model, pks, alias)
+        else:
+            values = versions.of_any_value(self.model, alias)
+        return chain(touched.by_keys(self.model, pks, alias), values)
+
+    def write_now(self, changes: Mapping[Any, Change]) -> int:
+        """Write changes to the database at once, around the buffer. Returns how many rows."""
+        alias = self.alias
+        with transaction.atomic(using=alias):
+            write_log(alias).begin(self.touched(list(changes), alias))
+            found = self.apply(connections[alias], changes)
+        metrics.count(self.name, "direct", len(changes))
+        if found < len(changes):
+            metrics.count(self.name, "dropped", len(changes) - found)
+        return found
+
+    def _send(
+        self,
+        script: str,
+        arguments: Sequence[bytes],
+        changes: Callable[[], Mapping[Any, Change]],
+        *,
+        strict: bool | None = None,
+        operation: str | None = None,
+        more_keys: Sequence[bytes] = (),
+    ) -> None:
+        """Have a script write into the buffer, or write to the database where that cannot be.
+
+        Args:
+            changes: what it writes, for the database.
+            strict: as the buffer's, for this once.
+            operation: an id of the caller's own.
+
+        Raises `BufferFull`, `OutcomeUnknown`, and what the database does.
+        """
+        drain_at_exit(self)
+        self._follow_testcase()
+        given = operation is not None
+        token = operation.encode() if operation is not None else b""
+        if not token and (self.strict if strict is None else strict):
+            token = entry.new_token().hex().encode()
+        try:
+            outcome = self._sent(script, arguments, token, more_keys)
+        except OutcomeUnknown:
+            if token:
+                raise
+            metrics.count(self.name, "unknown")
+        except (StoreUnavailable, PolicyError) as error:
+            if given:
+                raise OutcomeUnknown(
+                    f"{self.name}: the buffer server cannot be reached ({error}), so nobody knows "
+                    f"whether operation {operation!r} was counted before. Try it again later."
+                ) from error
+        else:
+            if outcome != FULL:
+                return
+            metrics.count(self.name, "full")
+            if self.when_full == "raise":
+                raise BufferFull(
+                    f"{self.name}: {self.max_pending} rows wait to be flushed, as many as "
+                    "max_pending lets. Flush more often, or raise max_pending."
+                )
+        self.write_now(changes())
+
+    def _sent(
+        self, script: str, arguments: Sequence[bytes], operation: bytes, more_keys: Sequence[bytes]
+    ) -> int:
+        server, keys = self.server(), self.keys()
+        self._tell_tenant(server)
+        for left in range(TRIES if operation else 1, 0, -1):
+            try:
+                return server.write(script, keys, self._limits, arguments, operation, more_keys)
+            except OutcomeUnknown as error:
+                if left == 1:
+                    raise _unknown(self.name, operation, error) from error
+                sent = error
+            except StoreUnavailable as error:
+                # It cannot be reached now, but an earlier try may have been carried out.
+                if not operation or left == TRIES:
+                    raise
+                if left == 1:
+                    raise _unknown(self.name, operation, sent) from error
+        raise AssertionError("unreachable")
+
+    def _tell_tenant(self, server: RedisBuffers) -> None:
+        """Have flushers know of the current tenant; they have none of their own."""
+        config = conf.config()
+        tenant = config.current_tenant() if config.tenant is not None else None
+        if tenant is None:
+            return
+        told: dict[str, float] = config.remember("told tenants", dict)
+        if told.get(tenant, 0.0) < time.monotonic():
+            server.add_member(config.tenants_key(), tenant.encode())
+            told[tenant] = time.monotonic() + 60
+
+    def _follow_testcase(self) -> None:
+        """In a `TestCase`, what it has counted goes when it rolls its rows back."""
+        connection = connections[self.alias]
+        if connection.in_atomic_block and state.in_testcase(connection):
+            keys = self.keys()
+            after_testcase(connection, ("buffer", keys.root), lambda: self._forget(keys))
+
+    def _forget(self, keys: BufferKeys) -> None:
+        with suppress(StoreUnavailable, PolicyError):
+            self.server().forget(keys)
+
+
+def _unknown(name: str, operation: bytes, error: Exception) -> OutcomeUnknown:
+    if not operation:
+        return OutcomeUnknown(f"{name}: {error}")
+    return OutcomeUnknown(
+        f"{name}: the buffer server did not answer ({error}), so nobody knows whether operation "
+        f"{operation.decode()!r} was counted. Try again with operation={operation.decode()!r}: "
+        "within ten minutes it is counted once, however often it is tried."
+    )
+
+
+def _digits(number: Any) -> bytes:
+    try:
+        return b"%d" % number
+    except TypeError:
+        return b"0"  # A system check says so.

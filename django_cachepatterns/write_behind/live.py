@@ -1,0 +1,102 @@
+"""Live values: what the database has and what waits, with nothing counted twice.
+
+The buffer is looked at first: each batch has its id from birth, the active one, too. Then one
+statement reads the rows together with which of those batches are in the ledger; their part is in
+the rows already, the others' is added. What was counted before the look is in it once. What was
+counted later may be in it (in a batch that was born after the look and applied before the
+statement), never twice. So a value that is read later is never smaller, while nothing is taken
+away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db import connections
+
+from .. import fields
+from ..exceptions import PolicyError, StoreUnavailable
+from ..stores.buffers import LARGEST
+from . import ledger
+from .members import member_of
+from .records import LedgerEntry
+from .sql import Table
+
+if TYPE_CHECKING:
+    from .counter import CounterBuffer
+
+Looked = list[tuple[str, list[bytes | None]]]
+"""What waits, by batch: for each member its value, `None` where it has none."""
+
+
+def look(buffer: Any, members: Sequence[bytes]) -> Looked:
+    """What waits for members, in all batches. Nothing, where the server cannot be reached."""
+    try:
+        return list(buffer.server().look(buffer.keys(), members))
+    except (StoreUnavailable, PolicyError):
+        return []
+
+
+def counts(buffer: CounterBuffer, pks: Sequence[Any]) -> dict[Any, int]:
+    """Flushed and waiting, by the primary keys as they were given; missing rows are left out."""
+    found: dict[Any, int] = {}
+    for at in range(0, len(pks), LARGEST):
+        found.update(_counts(buffer, pks[at : at + LARGEST]))
+    return found
+
+
+def _counts(buffer: CounterBuffer, pks: Sequence[Any]) -> Iterator[tuple[Any, int]]:
+    members = [member_of(buffer.model, pk) for pk in pks]
+    looked = look(buffer, members)
+    rows, done = flushed(buffer, pks, [batch for batch, _ in looked])
+    for at, (pk, member) in enumerate(zip(pks, members, strict=True)):
+        if member in rows:
+            waits = sum(int(values[at] or 0) for batch, values in looked if batch not in done)
+            yield pk, (rows[member][0] or 0) + waits
+
+
+def pending(buffer: CounterBuffer, pk: Any = None) -> int:
+    """The sum of what waits, of one row or of all. Raises `StoreUnavailable`."""
+    if pk is None:
+        return sum(each.total for each in buffer.backlog())
+    looked = list(buffer.server().look(buffer.keys(), [member_of(buffer.model, pk)]))
+    done = ledger.applied(buffer.alias, [batch for batch, _ in looked])
+    return sum(int(values[0] or 0) for batch, values in looked if batch not in done)
+
+
+def flushed(
+    buffer: Any, pks: Sequence[Any], batches: Sequence[str]
+) -> tuple[dict[bytes, tuple[Any, ...]], set[str]]:
+    """Columns of rows, by member, and which of some batches are in them: of one moment.
+
+    One statement, because two would see two moments.
+    """
+    if not pks:
+        return {}, set()
+    connection = connections[buffer.alias]
+    table = Table(connection, buffer.model)
+    quote = connection.ops.quote_name
+    columns = [fields.column(buffer.model, name) for name in buffer.columns()]
+    batch_field: Any = LedgerEntry._meta.pk
+    exists = f"EXISTS (SELECT 1 FROM {quote(LedgerEntry._meta.db_table)} WHERE batch = %s)"
+    selected = [table.pk, *(quote(column.column) for column in columns)]
+    places = ", ".join(["%s"] * len(pks))
+    prepared = [fields.prepared(buffer.model, getattr(pk, "pk", pk)) for pk in pks]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(selected + [exists] * len(batches))} "
+            f"FROM {table.name} WHERE {table.pk} IN ({places})",
+            [
+                *(batch_field.get_db_prep_value(UUID(batch), connection) for batch in batches),
+                *table.prepared(prepared),
+            ],
+        )
+        found = cursor.fetchall()
+    end = 1 + len(columns)
+    rows = {member_of(buffer.model, table.key.to_python(row[0])): row[1:end] for row in found}
+    done = {
+        batch for row in found[:1] for batch, yes in zip(batches, row[end:], strict=True) if yes
+    }
+    return rows, done

@@ -1,0 +1,61 @@
+"""Changes of many rows as SQL: one statement on PostgreSQL, one for each row elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
+
+from .. import fields
+
+
+class Table:
+    """One table's names, quoted for a connection.
+
+    Args:
+        connection: whose quotes.
+        model: whose table.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper, model: type[Model]) -> None:
+        quote = connection.ops.quote_name
+        self.connection = connection
+        self.name = quote(model._meta.db_table)
+        self.key = fields.primary_key(model)
+        self.pk = quote(self.key.column)
+        self.pk_type = fields.target(self.key).rel_db_type(connection)
+
+    def prepared(self, pks: Sequence[Any]) -> list[Any]:
+        """Primary keys as the driver takes them."""
+        if pks and type(pks[0]) is int:
+            return list(pks)
+        return [self.key.get_db_prep_value(pk, self.connection) for pk in pks]
+
+
+def add(
+    connection: BaseDatabaseWrapper, model: type[Model], column: str, amounts: Mapping[Any, int]
+) -> int:
+    """Add amounts to a column, by primary key and in their order. Returns how many rows there were.
+
+    A column that is NULL counts as 0.
+    """
+    table = Table(connection, model)
+    name = connection.ops.quote_name(column)
+    pks = sorted(amounts)
+    deltas = [amounts[pk] for pk in pks]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                f"UPDATE {table.name} SET {name} = COALESCE({table.name}.{name}, 0) + d.amount "
+                f"FROM unnest(%s::{table.pk_type}[], %s::bigint[]) AS d(pk, amount) "
+                f"WHERE {table.name}.{table.pk} = d.pk",
+                [table.prepared(pks), deltas],
+            )
+        else:
+            cursor.executemany(
+                f"UPDATE {table.name} SET {name} = COALESCE({name}, 0) + %s WHERE {table.pk} = %s",
+                list(zip(deltas, table.prepared(pks), strict=True)),
+            )
+        return int(cursor.rowcount)
