@@ -345,6 +345,8 @@ class Essay(Page):
 
     word_counter = Counter("words")
 
+    cache_policy = CachePolicy(ttl=600)
+
 
 class Visit(models.Model):
     """Counted in and not cached, by a key that is no integer."""
