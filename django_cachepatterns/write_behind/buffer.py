@@ -25,6 +25,7 @@ from ..transactions.callbacks import after_testcase
 from . import ledger, problems
 from .draining import drain_at_exit
 from .reports import Flushed
+from .troubles import LOGGED
 
 Change = TypeVar("Change")
 
@@ -135,11 +136,12 @@ class Buffer(ABC, Generic[Change]):
     def flush(self) -> Flushed:
         """Write what waits to the database, of the current tenant.
 
-        What could not be done is in the result: nothing is lost, and a later flush goes on.
+        What could not be done is in the result, and in the log: nothing is lost, and a later flush
+        goes on.
         """
         from .flushing import flush_buffer
 
-        return flush_buffer(self)
+        return LOGGED.hear(self.name, flush_buffer(self))
 
     def touched(self, pks: Sequence[Any], alias: str) -> Iterable[bytes]:
         """The cache entries that writing rows touches. Ask in the transaction that writes them."""

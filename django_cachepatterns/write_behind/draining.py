@@ -5,43 +5,106 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
+import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, connections
 
 from .. import conf
+from ..exceptions import CachePatternsError
+from .reports import Flushed
+from .troubles import why
 
 if TYPE_CHECKING:
     from .buffer import Buffer
 
 logger = logging.getLogger("django_cachepatterns")
 
+LONGEST = 10.0
+"""Seconds that a process waits at its end for the drain."""
+TURN = 2.0
+"""Seconds of them in which it waits for another flusher: one that ends at the same moment, say."""
+
 _used: dict[str, Buffer[Any]] = {}
-_pid = 0
 
 
 def drain_at_exit(buffer: Buffer[Any]) -> None:
     """Flush a buffer when this process ends, unless the setting DRAIN_AT_EXIT says not to."""
-    global _pid
-    if buffer.name in _used and _pid == os.getpid():
+    if buffer.name in _used:
         return
-    if _pid != os.getpid():
-        # A forked child ends by itself; what its parent has counted is its parent's.
-        _used.clear()
-        _pid = os.getpid()
-        atexit.unregister(drain)
-        atexit.register(drain)
+    if not _used:
+        _register()
     _used[buffer.name] = buffer
 
 
 def drain() -> None:
-    """Flush the buffers that this process has counted in. Called at its end; never raises."""
-    from .flushing import flush_buffers
+    """Flush the buffers that this process has counted in or flushed. Called at its end.
 
-    if not conf.config().values["DRAIN_AT_EXIT"]:
+    It takes at most `LONGEST` seconds, and never raises.
+    """
+    buffers = list(_used.values())
+    _used.clear()
+    if not buffers or not _is_wanted():
         return
+    # In a thread, so that a database that hangs does not hang the process, and so that the
+    # connection that is used is of its own: the main thread's may be in a transaction, or closed.
+    thread = threading.Thread(
+        target=_drain, args=(buffers,), name="cachepatterns-drain", daemon=True
+    )
     try:
-        flush_buffers(list(_used.values()))
+        thread.start()
+    except RuntimeError:  # Some Pythons start none so late.
+        _drain(buffers)
+        return
+    thread.join(LONGEST)
+    if thread.is_alive():
+        _say(f"not within {LONGEST:g} seconds")
+
+
+def _drain(buffers: Sequence[Buffer[Any]]) -> None:
+    from .patience import flush_in_turn
+
+    done = Flushed()
+    try:
+        for buffer in buffers:
+            done += flush_in_turn(buffer, TURN)
         connections.close_all()
-    except Exception as error:  # noqa: BLE001 - a process that ends has nobody to tell
-        logger.warning("Buffers could not be drained at the end of the process: %s", error)
+    except (CachePatternsError, Error, OSError, RuntimeError) as error:
+        done += Flushed(errors=(("", f"{type(error).__name__}: {error}".strip()),))
+    if done.errors:
+        _say(why(done))
+    elif done.held:
+        _say(f"another flusher is at {', '.join(dict.fromkeys(done.held))}")
+
+
+def _say(reason: str) -> None:
+    logger.warning(
+        "Buffers could not be drained at the end of the process (%s); "
+        "what waits in them is left to the next flush.",
+        reason,
+    )
+
+
+def _is_wanted() -> bool:
+    try:
+        return bool(conf.config().values["DRAIN_AT_EXIT"])
+    except (ImproperlyConfigured, AttributeError):
+        return False  # The settings are gone already.
+
+
+def _register() -> None:
+    atexit.unregister(drain)
+    atexit.register(drain)
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None and processes.parent_process() is not None:
+        # The children of multiprocessing end without atexit before Python 3.13.
+        from multiprocessing.util import Finalize
+
+        Finalize(None, drain, exitpriority=0)
+
+
+# A forked child ends by itself; what its parent has counted is its parent's.
+os.register_at_fork(after_in_child=_used.clear)

@@ -6,14 +6,13 @@ whoever tries, and however often: a flusher that dies anywhere leaves it to the 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
 
-from .. import conf, entry, hooks, metrics
+from .. import entry, hooks, metrics
 from ..conf import as_tenant
 from ..exceptions import CachePatternsError, PolicyError, StoreUnavailable
 from ..keys import BufferKeys
@@ -21,11 +20,10 @@ from ..stores import RedisBuffers
 from ..transactions import state, write_log
 from . import dead_letters, ledger, refusals
 from .reports import Flushed
+from .tenants import tenants_of
 
 if TYPE_CHECKING:
     from .buffer import Buffer
-
-logger = logging.getLogger("django_cachepatterns")
 
 CLAIM_TTL = 10_000
 """Milliseconds after which another may flush what a dead flusher has claimed."""
@@ -70,23 +68,17 @@ def flush_buffer(buffer: Buffer[Any], *, in_pause: bool = True) -> Flushed:
                 _flush_batch(buffer, server, keys, batch, done)
     except (DatabaseError, InterfaceError, CachePatternsError) as error:
         reason = f"{type(error).__name__}: {error}".strip()
-        logger.error("%s could not be flushed; what waits goes on waiting. %s", buffer.name, reason)
         metrics.count(buffer.name, "flush_error")
         done += Flushed(errors=((buffer.name, reason),))
     return done
 
 
 def _tenants(buffer: Buffer[Any], done: Flushed) -> list[str | None]:
-    """Whose buffers there are: nobody's in particular where there are no tenants."""
-    config = conf.config()
-    if config.tenant is None:
-        return [None]
     try:
-        found = buffer.server().members_of(config.tenants_key())
+        return tenants_of(buffer)
     except (StoreUnavailable, PolicyError) as error:
         done += Flushed(errors=((buffer.name, str(error)),))
         return []
-    return [None, *sorted(tenant.decode() for tenant in found)]
 
 
 @contextmanager

@@ -1,0 +1,47 @@
+"""Whose buffers there are, and what waits in all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import conf
+from ..conf import as_tenant
+
+if TYPE_CHECKING:
+    from .buffer import Buffer
+
+
+def tenants_of(buffer: Buffer[Any]) -> list[str | None]:
+    """The tenants that have counted in a buffer, and `None` for what is nobody's in particular.
+
+    Raises `StoreUnavailable` and `PolicyError`.
+    """
+    config = conf.config()
+    if config.tenant is None:
+        return [None]
+    found = buffer.server().members_of(config.tenants_key())
+    return [None, *sorted(tenant.decode() for tenant in found)]
+
+
+def aliases_of(buffer: Buffer[Any]) -> list[str]:
+    """The databases that a buffer is flushed to: a router may send each tenant to its own.
+
+    Raises `StoreUnavailable` and `PolicyError` where there are tenants, and nobody can say which.
+    """
+    found: dict[str, None] = {}
+    for tenant in tenants_of(buffer):
+        with as_tenant(tenant):
+            found[buffer.alias] = None
+    return list(found)
+
+
+def rows_waiting(buffer: Buffer[Any]) -> int:
+    """The rows that wait in a buffer, of all tenants. Raises `StoreUnavailable` and `PolicyError`.
+
+    The database is not asked: it may be what is away.
+    """
+    rows = 0
+    for tenant in tenants_of(buffer):
+        with as_tenant(tenant):
+            rows += sum(each.rows for each in buffer.server().backlog(buffer.keys()))
+    return rows
