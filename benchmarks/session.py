@@ -20,7 +20,10 @@ from example_project.servers import running_servers
 
 from .tables import Table, between_marks, put
 
-BENCHMARKS = ("hit", "page", "writes", "commands", "patterns", "herd", "wake", "refresh")
+BENCHMARKS = (
+    *("hit", "page", "writes", "commands", "patterns", "herd", "wake", "refresh"),
+    *("counters", "flush"),
+)
 PROCESSES = ("cachepatterns", "cacheops", "cachalot")
 STDOUT = "-"
 

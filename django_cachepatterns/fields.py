@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.apps import apps
@@ -38,6 +39,15 @@ def prepared(model: type[Model], pk: Any) -> Any:
     return primary_key(model).get_prep_value(pk)
 
 
+def all_prepared(model: type[Model], pks: Iterable[Any]) -> list[Any]:
+    """The same of many."""
+    found = list(pks)
+    key = target(primary_key(model))
+    if key.get_internal_type() in _INTEGERS and is_plain(key) and set(map(type, found)) <= {int}:
+        return found
+    return [prepared(model, pk) for pk in found]
+
+
 def is_plain(field: Any) -> bool:
     """Whether Django prepares a column's values: then preparing twice is preparing once."""
     kind = type(target(field))
@@ -47,14 +57,14 @@ def is_plain(field: Any) -> bool:
     )
 
 
-_STABLE = frozenset(
+_INTEGERS = frozenset(
     {
         *("AutoField", "BigAutoField", "SmallAutoField", "IntegerField", "BigIntegerField"),
         *("SmallIntegerField", "PositiveIntegerField", "PositiveBigIntegerField"),
-        *("PositiveSmallIntegerField", "UUIDField", "CharField", "SlugField", "TextField"),
-        "DateField",
+        "PositiveSmallIntegerField",
     }
 )
+_STABLE = _INTEGERS | {"UUIDField", "CharField", "SlugField", "TextField", "DateField"}
 
 
 def is_stored_as_given(field: Any) -> bool:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from django_cachepatterns import CachePolicy
 from django_cachepatterns.models import CachedModel
+from django_cachepatterns.write_behind import Counter
 
 
 class Item(models.Model):
@@ -96,3 +97,33 @@ class PlainPart(models.Model):
 
 class CachedPart(CachedModel):
     box = models.ForeignKey(CachedBox, on_delete=models.CASCADE)
+
+
+class Page(models.Model):
+    """Something that is viewed."""
+
+    title = models.CharField(max_length=80)
+    body = models.TextField()
+    views = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class PlainPage(Page):
+    """Written at once."""
+
+
+class CountedPage(Page, CachedModel):
+    """Written behind."""
+
+    view_counter = Counter("views")
+
+
+class UncachedPage(Page):
+    """Written behind, but not cached: a flush has no entries to mark."""
+
+    view_counter = Counter("views")

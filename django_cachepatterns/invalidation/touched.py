@@ -115,9 +115,10 @@ def by_delete(instance: Model, alias: str) -> Iterator[bytes]:
 def by_keys(model: type[Model], pks: Iterable[Any], alias: str) -> Iterator[bytes]:
     """What changing rows of known primary keys touches."""
     yield from versions.of_tables(model, alias)
-    found = [fields.prepared(model, pk) for pk in pks]
-    for touched in _touched(model, alias):
-        yield from _rows(touched, found, alias)
+    if models := _touched(model, alias):
+        found = fields.all_prepared(model, pks)
+        for touched in models:
+            yield from _rows(touched, found, alias)
 
 
 def by_lookup_values(

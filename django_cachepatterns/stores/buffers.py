@@ -102,26 +102,42 @@ class RedisBuffers:
             reply = self._once(partial(pack, b"EVAL", each.source))
         return int(_replied(reply))
 
-    def seal(self, keys: BufferKeys, everything: bool) -> list[str]:
-        """Seal the active batch. Returns the ids of the batches that wait, oldest first.
+    def seal(self, keys: BufferKeys) -> tuple[bool, list[str]]:
+        """Seal the active batch, where no sealed one waits already.
 
-        Args:
-            everything: seal it even where a sealed batch waits.
+        Returns whether it did, and the ids of the batches that wait, oldest first.
         """
-        flag = b"1" if everything else b"0"
-        found = self._run("seal", keys.batches, [keys.sealed, _new_id(), b"", b"0", flag])
-        return [batch.decode() for batch in found]
+        arguments = [keys.sealed, _new_id(), b"", b"0"]
+        sealed, waiting = self._run("seal", keys.batches, arguments)
+        return bool(sealed), [batch.decode() for batch in waiting]
 
-    def read(self, keys: BufferKeys, batch: str) -> dict[bytes, bytes]:
-        """What a sealed batch holds, by member; empty where it was taken out."""
+    def read(self, keys: BufferKeys, batch: str) -> Callable[[], dict[bytes, bytes]]:
+        """Ask what a sealed batch holds, without waiting for it.
+
+        Returns a function that gives it, by member; nothing where the batch was taken out.
+        """
         key = keys.sealed + batch.encode()
-        return _pairs(self._call(_pack((b"HGETALL", key))))
+        answer = self._post(_pack((b"HGETALL", key)))
+        return lambda: _pairs(answer())
 
-    def ack(self, keys: BufferKeys, batch: str) -> bool:
-        """Take a batch out. Returns whether it was there."""
+    def ack(self, keys: BufferKeys, batch: str) -> Callable[[], bool]:
+        """Take a batch out, without waiting for it.
+
+        Returns a function that says whether it was there.
+        """
         sealed = keys.sealed + batch.encode()
         found = [keys.batches[2], sealed, sealed + b"~meta"]
-        return bool(self._run("ack", found, [batch.encode()]))
+        each = script("ack")
+        rest = (b"%d" % len(found), *found, batch.encode())
+        answer = self._post(_pack((b"EVALSHA", each.sha, *rest)))
+
+        def acked() -> bool:
+            try:
+                return bool(answer())
+            except NoScriptError:
+                return bool(self._call(_pack((b"EVAL", each.source, *rest))))
+
+        return acked
 
     def look(
         self, keys: BufferKeys, members: Sequence[bytes]
@@ -182,13 +198,33 @@ class RedisBuffers:
             if int(cursor) == 0:
                 return
 
+    def _post(self, packed: bytes) -> Callable[[], Any]:
+        """Send a command; returns a function that waits for the reply."""
+        replies: list[Any] = []
+        try:
+            self._store.channel.post(packed, replies.append)
+        except RedisError as error:
+            raise _unavailable(error) from error
+
+        def answer() -> Any:
+            if not replies:
+                self._store.settle()
+            reply = replies[0] if replies else RedisError("no reply came")
+            if isinstance(reply, NoScriptError):
+                raise reply
+            if isinstance(reply, RedisError):
+                raise _unavailable(reply) from reply
+            return reply
+
+        return answer
+
     def _once(self, pack: Callable[[bytes], bytes]) -> Any:
         try:
             (reply,) = self._store.channel.call_once(pack)
         except MaybeSent as error:
             raise OutcomeUnknown(f"{error}") from error
         except RedisError as error:
-            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+            raise _unavailable(error) from error
         return reply
 
     def _run(self, name: str, keys: Sequence[bytes], arguments: Iterable[bytes]) -> Any:
@@ -200,13 +236,13 @@ class RedisBuffers:
         except NoScriptError:
             return self._call(_pack((b"EVAL", each.source, *rest)))
         except RedisError as error:
-            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+            raise _unavailable(error) from error
 
     def _call(self, packed: bytes) -> Any:
         try:
             return self._store.channel.call(packed)
         except RedisError as error:
-            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+            raise _unavailable(error) from error
 
 
 def _new_id() -> bytes:
@@ -222,8 +258,12 @@ def _pack(arguments: tuple[bytes, ...]) -> bytes:
 
 def _replied(reply: Any) -> Any:
     if isinstance(reply, ResponseError):
-        raise StoreUnavailable(f"{type(reply).__name__}: {reply}") from reply
+        raise _unavailable(reply) from reply
     return reply
+
+
+def _unavailable(error: RedisError) -> StoreUnavailable:
+    return StoreUnavailable(f"{type(error).__name__}: {error}")
 
 
 def _pairs(flat: Any) -> dict[bytes, bytes]:

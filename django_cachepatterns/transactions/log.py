@@ -79,9 +79,7 @@ class WriteLog:
         self._windows.append(window)
         fresh: dict[Level, list[bytes]] = {}
         self._add(keys(), window, fresh)
-        for level, added in fresh.items():
-            delivery.announce(added, level.writer)
-            self._unsettled = True
+        self._announce(fresh)
         return window
 
     def window_of(self, owner: Any) -> Window | None:
@@ -125,9 +123,7 @@ class WriteLog:
             if window.late is not None:
                 self._add(window.late(), window, fresh)
         self._begin(fresh)
-        if self._unsettled:
-            self._unsettled = False
-            delivery.settle()
+        self.settle_marks()
 
     def begin(self, keys: Iterable[bytes], window: Window | None = None) -> None:
         """Mark entries now, for the rest of the transaction.
@@ -138,6 +134,21 @@ class WriteLog:
         fresh: dict[Level, list[bytes]] = {}
         self._add(keys, window, fresh)
         self._begin(fresh)
+
+    def begin_soon(self, keys: Iterable[bytes]) -> None:
+        """Mark entries while the next statement runs, and no later than `settle_marks()`.
+
+        For a bulk statement, which takes as long as the marks do. Call that before the commit.
+        """
+        fresh: dict[Level, list[bytes]] = {}
+        self._add(keys, None, fresh)
+        self._announce(fresh)
+
+    def settle_marks(self) -> None:
+        """Wait for marks that were sent and not waited for."""
+        if self._unsettled:
+            self._unsettled = False
+            delivery.settle()
 
     def finish(self) -> None:
         """End every write: the transaction is over."""
@@ -283,6 +294,11 @@ class WriteLog:
                 for key in keys:
                     self._marked.pop(key, None)
                 raise
+
+    def _announce(self, fresh: dict[Level, list[bytes]]) -> None:
+        for level, keys in fresh.items():
+            delivery.announce(keys, level.writer)
+            self._unsettled = True
 
     def _close_abandoned(self) -> None:
         for window in [each for each in self._windows if each.abandoned()]:

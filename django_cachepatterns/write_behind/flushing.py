@@ -6,6 +6,8 @@ whoever tries, and however often: a flusher that dies anywhere leaves it to the 
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -60,12 +62,10 @@ def flush_buffer(buffer: Buffer[Any], *, in_pause: bool = True) -> Flushed:
     done = Flushed()
     try:
         server, keys = buffer.server(), buffer.keys()
-        with _claimed(buffer, server, keys, in_pause) as token:
-            if token is None:
+        with _claimed(buffer, server, keys, in_pause) as claim:
+            if claim is None:
                 return Flushed(held=(buffer.name,))
-            for batch in _sealed(buffer, server, keys):
-                server.claim(keys, token, CLAIM_TTL)
-                _flush_batch(buffer, server, keys, batch, done)
+            _flush_batches(buffer, server, keys, claim, done)
     except (DatabaseError, InterfaceError, CachePatternsError) as error:
         reason = f"{type(error).__name__}: {error}".strip()
         metrics.count(buffer.name, "flush_error")
@@ -81,52 +81,89 @@ def _tenants(buffer: Buffer[Any], done: Flushed) -> list[str | None]:
         return []
 
 
+class _Claim:
+    """The right to flush a buffer, which is renewed while there is work."""
+
+    def __init__(self, server: RedisBuffers, keys: BufferKeys) -> None:
+        self.server, self.keys = server, keys
+        self.token = entry.new_token()
+        self._until = 0.0
+
+    def take(self, in_pause: bool) -> bool:
+        """Returns whether it was taken, or still is."""
+        self._until = time.monotonic() + CLAIM_TTL / 2000
+        return self.server.claim(self.keys, self.token, CLAIM_TTL, in_pause=in_pause)
+
+    def renew(self) -> None:
+        """Hold it for longer, where it is about to lapse. If it has, the ledger is still there."""
+        if time.monotonic() > self._until:
+            self.take(in_pause=True)
+
+    def give_up(self, pause: int = 0) -> None:
+        """Let another flush; after a failure not at once."""
+        self.server.unclaim(self.keys, self.token, pause, LONGEST_PAUSE)
+
+
 @contextmanager
 def _claimed(
     buffer: Buffer[Any], server: RedisBuffers, keys: BufferKeys, in_pause: bool
-) -> Iterator[bytes | None]:
-    """Claim a buffer for a block: gives the claimant's token, `None` where another holds it."""
-    token = entry.new_token()
-    if not server.claim(keys, token, CLAIM_TTL, in_pause=in_pause):
+) -> Iterator[_Claim | None]:
+    """Claim a buffer for a block; gives `None` where another holds it."""
+    claim = _Claim(server, keys)
+    if not claim.take(in_pause):
         yield None
         return
     _tell(buffer, "", "claimed")
     try:
-        yield token
+        yield claim
     except (DatabaseError, InterfaceError):
-        server.unclaim(keys, token, PAUSE, LONGEST_PAUSE)
+        claim.give_up(PAUSE)
         raise
     except BaseException:
-        server.unclaim(keys, token)
+        claim.give_up()
         raise
-    server.unclaim(keys, token)
+    claim.give_up()
 
 
-def _sealed(buffer: Buffer[Any], server: RedisBuffers, keys: BufferKeys) -> Iterator[str]:
-    """The batches that wait: those that were sealed before, and then what was active."""
-    found = server.seal(keys, everything=False)
-    _tell(buffer, "", "sealed")
-    yield from found
-    # What was sealed before was resumed first. What comes from now on is the next flush's.
-    rest = [batch for batch in server.seal(keys, everything=True) if batch not in found]
-    yield from rest
-
-
-def _flush_batch(
-    buffer: Buffer[Any], server: RedisBuffers, keys: BufferKeys, batch: str, done: Flushed
+def _flush_batches(
+    buffer: Buffer[Any], server: RedisBuffers, keys: BufferKeys, claim: _Claim, done: Flushed
 ) -> None:
-    raw = server.read(keys, batch)
-    _tell(buffer, batch, "read")
-    changes = buffer.parse(raw)
-    try:
-        counts = _apply(buffer, batch, changes, carefully=False)
-    except DatabaseError as error:
-        if not refusals.is_refusal(error):
-            raise
-        counts = _apply(buffer, batch, changes, carefully=True)
-    _tell(buffer, batch, "committed")
-    server.ack(keys, batch)
-    _tell(buffer, batch, "acked")
+    """Flush what waits, oldest first. What is counted from now on is the next flush's."""
+    all_sealed = False
+    while not all_sealed:
+        # Where older batches wait, those are flushed first, and what is active after them.
+        all_sealed, waiting = server.seal(keys)
+        _tell(buffer, "", "sealed")
+        _flush_each(buffer, server, keys, claim, deque(waiting), done)
+
+
+def _flush_each(
+    buffer: Buffer[Any],
+    server: RedisBuffers,
+    keys: BufferKeys,
+    claim: _Claim,
+    waiting: deque[str],
+    done: Flushed,
+) -> None:
+    """Flush sealed batches; the next one is fetched while one is applied."""
+    reading = server.read(keys, waiting[0]) if waiting else None
+    while reading is not None:
+        batch = waiting.popleft()
+        changes = buffer.parse(reading())
+        _tell(buffer, batch, "read")
+        reading = server.read(keys, waiting[0]) if waiting else None
+        counts = _applied(buffer, batch, changes)
+        _tell(buffer, batch, "committed")
+        acked = server.ack(keys, batch)
+        _tell(buffer, batch, "acked")
+        claim.renew()
+        _count(buffer, counts)
+        done += counts
+        if reading is None:
+            acked()
+
+
+def _count(buffer: Buffer[Any], counts: Flushed) -> None:
     for name, number in (
         ("flushed", counts.rows),
         ("dropped", counts.dropped),
@@ -134,7 +171,15 @@ def _flush_batch(
     ):
         if number:
             metrics.count(buffer.name, name, number)
-    done += counts
+
+
+def _applied(buffer: Buffer[Any], batch: str, changes: dict[Any, Any]) -> Flushed:
+    try:
+        return _apply(buffer, batch, changes, carefully=False)
+    except DatabaseError as error:
+        if not refusals.is_refusal(error):
+            raise
+        return _apply(buffer, batch, changes, carefully=True)
 
 
 def _apply(buffer: Buffer[Any], batch: str, changes: dict[Any, Any], *, carefully: bool) -> Flushed:
@@ -151,12 +196,14 @@ def _apply(buffer: Buffer[Any], batch: str, changes: dict[Any, Any], *, carefull
         _tell(buffer, batch, "recorded")
         if not changes:
             return Flushed(batches=1)
-        write_log(alias).begin(buffer.touched(sorted(changes), alias))
+        log = write_log(alias)
+        log.begin_soon(buffer.touched(list(changes), alias))
         if carefully:
             found, refused = refusals.apply_in_parts(buffer, connection, changes)
             dead_letters.write(alias, buffer, batch, refused)
         else:
             found, refused = buffer.apply(connection, changes), []
+        log.settle_marks()
         _tell(buffer, batch, "applied")
     dropped = len(changes) - len(refused) - found
     return Flushed(batches=1, rows=found, dropped=dropped, refused=len(refused))
