@@ -66,7 +66,7 @@ class BufferKeys:
         root: what they begin with.
     """
 
-    __slots__ = ("batches", "board", "claim", "failures", "operation", "root", "sealed")
+    __slots__ = ("batches", "board", "claim", "due", "failures", "operation", "root", "sealed")
 
     def __init__(self, root: bytes) -> None:
         self.root = root
@@ -78,6 +78,8 @@ class BufferKeys:
         """The same for operations that were sent under an id."""
         self.claim = root + b"claim"
         self.failures = root + b"failures"
+        self.due = root + b"due"
+        """While it is there, a tick of the schedule leaves the buffer alone."""
         self.board = root + b"board"
 
 

@@ -177,6 +177,28 @@ class RedisBuffers:
         arguments = [token, b"%d" % pause, b"%d" % longest]
         return int(self._run("unclaim", [keys.claim, keys.failures], arguments))
 
+    def take_turn(self, key: bytes, ttl: int) -> bool:
+        """Whether nobody else has taken this turn: then it is the caller's for some milliseconds."""
+        return self._call(_pack((b"SET", key, b"1", b"NX", b"PX", b"%d" % ttl))) is not None
+
+    def info(self, section: str) -> dict[str, str]:
+        """What the server says of itself in a section of INFO."""
+        found = self._call(_pack((b"INFO", section.encode())))
+        text = found if isinstance(found, bytes) else str(found).encode()
+        lines = (line.partition(":") for line in text.decode().splitlines())
+        return {name: value for name, colon, value in lines if colon}
+
+    def setting(self, name: str) -> str | None:
+        """A setting of the server's; `None` where it does not let itself be asked."""
+        try:
+            found = self._store.channel.call(_pack((b"CONFIG", b"GET", name.encode())))
+        except ResponseError:
+            return None
+        except RedisError as error:
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+        value = _pairs(found).get(name.encode())
+        return None if value is None else value.decode()
+
     def add_member(self, key: bytes, member: bytes) -> None:
         """Put a member into a set."""
         self._call(_pack((b"SADD", key, member)))
