@@ -51,6 +51,8 @@ class _Package(ModuleType):
 
 
 def __getattr__(name: str) -> Any:
+    if name == "tasks":  # For the settings: `django_cachepatterns.tasks.beat_schedule()`.
+        return import_module(".tasks", __name__)
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

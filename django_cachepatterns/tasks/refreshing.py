@@ -1,7 +1,4 @@
-"""Celery tasks: refreshes of stale values for policies with `refresh="celery"`.
-
-Celery finds them by `app.autodiscover_tasks()`.
-"""
+"""Refreshes of stale values, for policies with `refresh="celery"`."""
 
 from __future__ import annotations
 
@@ -13,9 +10,8 @@ from typing import Any
 
 from celery import Celery, current_app, shared_task
 
-from .recipes import refresh_by_recipe
-from .stampede.refresher import Refresher
-from .stampede.revalidate import Place
+from ..stampede.refresher import Refresher
+from ..stampede.revalidate import Place
 
 logger = logging.getLogger("django_cachepatterns")
 
@@ -49,6 +45,8 @@ def refresh(
         language: the reader's; `None`: the worker's own.
         zone: the name of the reader's time zone, the same.
     """
+    from ..recipes import refresh_by_recipe
+
     with Place(tenant, language, zone).entered():
         return refresh_by_recipe(recipe)
 

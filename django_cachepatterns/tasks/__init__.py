@@ -1,0 +1,25 @@
+"""Celery tasks, and the schedule of those that are to run by themselves.
+
+Celery finds them by `app.autodiscover_tasks()`. They can be imported from the settings: what they
+need of the models is imported when they run.
+"""
+
+from __future__ import annotations
+
+from .flushing import flush, flush_due, prune_ledger
+from .refreshing import EXPIRES, PAUSE, SENDER, _asked, logger, refresh, send
+from .schedule import beat_schedule
+
+__all__ = [
+    "EXPIRES",
+    "PAUSE",
+    "SENDER",
+    "_asked",
+    "beat_schedule",
+    "flush",
+    "flush_due",
+    "logger",
+    "prune_ledger",
+    "refresh",
+    "send",
+]

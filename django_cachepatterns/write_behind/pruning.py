@@ -1,0 +1,20 @@
+"""Pruning: the ledger forgets batches that no server can bring back any more."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from .. import conf
+from . import ledger, registry
+from .tenants import aliases_of
+
+
+def prune() -> dict[str, int]:
+    """Forget batches that reached the database longer ago than the setting LEDGER_KEEP says.
+
+    Returns how many, for each database that a buffer is flushed to. Raises `StoreUnavailable`
+    where there are tenants, and the buffer server cannot say which.
+    """
+    keep = timedelta(seconds=conf.config().values["LEDGER_KEEP"])
+    aliases = {alias: None for buffer in registry.buffers() for alias in aliases_of(buffer)}
+    return {alias: ledger.prune(alias, keep) for alias in aliases}
