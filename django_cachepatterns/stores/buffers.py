@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import hiredis
@@ -86,20 +85,18 @@ class RedisBuffers:
         """
         each = script(name)
         ttl = b"%d" % OPERATION_TTL if operation else b"0"
-        all_keys = (*keys.batches, keys.operation + operation, *more_keys)
+        number = b"%d" % (4 + len(more_keys))
+        start = (number, *keys.batches, keys.operation + operation, *more_keys, keys.sealed)
+        end = (*limits, ttl, *arguments)
 
-        def pack(command: bytes, body: bytes, epoch: bytes) -> bytes:
-            return _pack(
-                (
-                    *(command, body, b"%d" % len(all_keys), *all_keys),
-                    *(keys.sealed, _new_id(), epoch, limits.batch_rows, limits.max_pending, ttl),
-                    *arguments,
-                )
-            )
+        def by_hash(epoch: bytes) -> bytes:
+            return _pack((b"EVALSHA", each.sha, *start, _new_id(), epoch, *end))
 
-        reply = self._once(partial(pack, b"EVALSHA", each.sha))
+        reply = self._once(by_hash)
         if isinstance(reply, NoScriptError):
-            reply = self._once(partial(pack, b"EVAL", each.source))
+            reply = self._once(
+                lambda epoch: _pack((b"EVAL", each.source, *start, _new_id(), epoch, *end))
+            )
         return int(_replied(reply))
 
     def seal(self, keys: BufferKeys) -> tuple[bool, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -14,17 +14,18 @@ from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
-from .. import conf, entry, metrics
-from ..exceptions import BufferFull, OutcomeUnknown, PolicyError, StoreUnavailable
+from .. import conf, metrics
+from ..exceptions import PolicyError, StoreUnavailable
 from ..invalidation import touched, versions
 from ..keys import BufferKeys
 from ..stores import RedisBuffers, buffers_of
-from ..stores.buffers import FULL, Limits, Waiting
+from ..stores.buffers import Limits, Waiting
 from ..transactions import state, write_log
 from ..transactions.callbacks import after_testcase
 from . import ledger, problems
 from .draining import drain_at_exit
 from .reports import Flushed
+from .sending import Given, sent
 from .troubles import LOGGED
 
 Change = TypeVar("Change")
@@ -34,8 +35,6 @@ BATCH_ROWS = 10_000
 MAX_PENDING = 1_000_000
 FEW_ROWS = 200
 """Rows whose cached lists are told apart by the values of `indexes`; more, and all are touched."""
-TRIES = 3
-"""How often an operation with an id is sent before its caller is told that nobody knows."""
 
 
 class Buffer(ABC, Generic[Change]):
@@ -71,7 +70,7 @@ class Buffer(ABC, Generic[Change]):
         self.flush_every = flush_every
         self.batch_rows, self.max_pending = batch_rows, max_pending
         self.when_full, self.strict = when_full, strict
-        self._limits = Limits(_digits(batch_rows), _digits(max_pending))
+        self.limits = Limits(_digits(batch_rows), _digits(max_pending))
 
     @property
     @abstractmethod
@@ -113,11 +112,14 @@ class Buffer(ABC, Generic[Change]):
 
     def keys(self) -> BufferKeys:
         """Its keys, of the current tenant."""
-        config = conf.config()
+        return self.keys_in(conf.config())
+
+    def keys_in(self, config: conf.Config) -> BufferKeys:
+        """The same, by settings that were just read."""
         space = config.key_space()
-        made: BufferKeys = config.remember(
-            ("buffer", self.name, space.root), lambda: space.buffer(self.name.lower())
-        )
+        made: BufferKeys | None = config.memo.get((self.name, space.root))
+        if made is None:
+            made = config.remember((self.name, space.root), lambda: space.buffer(self.name.lower()))
         return made
 
     def server(self) -> RedisBuffers:
@@ -182,64 +184,11 @@ class Buffer(ABC, Generic[Change]):
         Raises `BufferFull`, `OutcomeUnknown`, and what the database does.
         """
         drain_at_exit(self)
-        self._follow_testcase()
-        given = operation is not None
-        token = operation.encode() if operation is not None else b""
-        if not token and (self.strict if strict is None else strict):
-            token = entry.new_token().hex().encode()
-        try:
-            outcome = self._sent(script, arguments, token, more_keys)
-        except OutcomeUnknown:
-            if token:
-                raise
-            metrics.count(self.name, "unknown")
-        except (StoreUnavailable, PolicyError) as error:
-            if given:
-                raise OutcomeUnknown(
-                    f"{self.name}: the buffer server cannot be reached ({error}), so nobody knows "
-                    f"whether operation {operation!r} was counted before. Try it again later."
-                ) from error
-        else:
-            if outcome != FULL:
-                return
-            metrics.count(self.name, "full")
-            if self.when_full == "raise":
-                raise BufferFull(
-                    f"{self.name}: {self.max_pending} rows wait to be flushed, as many as "
-                    "max_pending lets. Flush more often, or raise max_pending."
-                )
-        self.write_now(changes())
-
-    def _sent(
-        self, script: str, arguments: Sequence[bytes], operation: bytes, more_keys: Sequence[bytes]
-    ) -> int:
-        server, keys = self.server(), self.keys()
-        self._tell_tenant(server)
-        for left in range(TRIES if operation else 1, 0, -1):
-            try:
-                return server.write(script, keys, self._limits, arguments, operation, more_keys)
-            except OutcomeUnknown as error:
-                if left == 1:
-                    raise _unknown(self.name, operation, error) from error
-                sent = error
-            except StoreUnavailable as error:
-                # It cannot be reached now, but an earlier try may have been carried out.
-                if not operation or left == TRIES:
-                    raise
-                if left == 1:
-                    raise _unknown(self.name, operation, sent) from error
-        raise AssertionError("unreachable")
-
-    def _tell_tenant(self, server: RedisBuffers) -> None:
-        """Have flushers know of the current tenant; they have none of their own."""
-        config = conf.config()
-        tenant = config.current_tenant() if config.tenant is not None else None
-        if tenant is None:
-            return
-        told: dict[str, float] = config.remember("told tenants", dict)
-        if told.get(tenant, 0.0) < time.monotonic():
-            server.add_member(config.tenants_key(), tenant.encode())
-            told[tenant] = time.monotonic() + 60
+        if "django.test.testcases" in sys.modules:
+            self._follow_testcase()
+        given = Given(self.strict if strict is None else strict, operation)
+        if not sent(self, script, arguments, given, more_keys):
+            self.write_now(changes())
 
     def _follow_testcase(self) -> None:
         """In a `TestCase`, what it has counted goes when it rolls its rows back."""
@@ -251,16 +200,6 @@ class Buffer(ABC, Generic[Change]):
     def _forget(self, keys: BufferKeys) -> None:
         with suppress(StoreUnavailable, PolicyError):
             self.server().forget(keys)
-
-
-def _unknown(name: str, operation: bytes, error: Exception) -> OutcomeUnknown:
-    if not operation:
-        return OutcomeUnknown(f"{name}: {error}")
-    return OutcomeUnknown(
-        f"{name}: the buffer server did not answer ({error}), so nobody knows whether operation "
-        f"{operation.decode()!r} was counted. Try again with operation={operation.decode()!r}: "
-        "within ten minutes it is counted once, however often it is tried."
-    )
 
 
 def _digits(number: Any) -> bytes:

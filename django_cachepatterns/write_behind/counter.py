@@ -110,7 +110,19 @@ class CounterBuffer(Buffer[int]):
 
         Raises `TypeError` and `ValueError` for wrong values, `BufferFull` and `OutcomeUnknown`.
         """
-        self.increment_many({pk: by}, strict=strict, operation=operation, on_commit=on_commit)
+        if on_commit or (on_commit is None and self.on_commit):
+            self.increment_many({pk: by}, strict=strict, operation=operation, on_commit=True)
+            return
+        member = member_of(self._model, pk)
+        amount = b"%d" % self._amount(by)
+        self._send(
+            "count",
+            (amount, member, amount),
+            lambda: self._changes([(member, by)]),
+            strict=strict,
+            operation=operation,
+        )
+        metrics.count(self.name, "increment")
 
     def increment_many(
         self,

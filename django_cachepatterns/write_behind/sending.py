@@ -1,0 +1,113 @@
+"""Sending a change to a buffer, and what follows from each answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .. import conf, entry, metrics
+from ..exceptions import BufferFull, OutcomeUnknown, PolicyError, StoreUnavailable
+from ..stores import RedisBuffers, buffers_of
+from ..stores.buffers import FULL
+
+if TYPE_CHECKING:
+    from .buffer import Buffer
+
+TRIES = 3
+"""How often an operation with an id is sent before its caller is told that nobody knows."""
+TOLD = 60.0
+"""Seconds for which the buffer server is taken to know of a tenant."""
+
+
+class Given(NamedTuple):
+    """What the caller says of an operation.
+
+    Args:
+        strict: whether it has an id.
+        operation: an id of the caller's own.
+    """
+
+    strict: bool
+    operation: str | None = None
+
+
+def sent(
+    buffer: Buffer[Any],
+    script: str,
+    arguments: Sequence[bytes],
+    given: Given,
+    more_keys: Sequence[bytes] = (),
+) -> bool:
+    """Have a script write into a buffer. Returns whether it did; else the database has to be told.
+
+    Raises `BufferFull` where the buffer is and says to raise, and `OutcomeUnknown` where an
+    operation has an id and nobody knows whether it was carried out.
+    """
+    token = given.operation.encode() if given.operation is not None else b""
+    if given.strict and not token:
+        token = entry.new_token().hex().encode()
+    try:
+        outcome = _sent(buffer, script, arguments, token, more_keys)
+    except OutcomeUnknown:
+        if token:
+            raise
+        metrics.count(buffer.name, "unknown")
+        return False
+    except (StoreUnavailable, PolicyError) as error:
+        if given.operation is None:
+            return False
+        raise OutcomeUnknown(
+            f"{buffer.name}: the buffer server cannot be reached ({error}), so nobody knows "
+            f"whether operation {given.operation!r} was carried out before. Try it again later."
+        ) from error
+    if outcome != FULL:
+        return True
+    metrics.count(buffer.name, "full")
+    if buffer.when_full == "raise":
+        raise BufferFull(
+            f"{buffer.name}: {buffer.max_pending} rows wait to be flushed, as many as max_pending "
+            "lets. Flush more often, or raise max_pending."
+        )
+    return False
+
+
+def _sent(
+    buffer: Buffer[Any],
+    script: str,
+    arguments: Sequence[bytes],
+    operation: bytes,
+    more_keys: Sequence[bytes],
+) -> int:
+    config = conf.config()
+    server, keys = buffers_of(config), buffer.keys_in(config)
+    if config.tenant is not None:
+        _tell_tenant(config, server)
+    if not operation:
+        return server.write(script, keys, buffer.limits, arguments, b"", more_keys)
+    for tries in range(1, TRIES + 1):
+        try:
+            return server.write(script, keys, buffer.limits, arguments, operation, more_keys)
+        except OutcomeUnknown as error:
+            unknown = error
+        except StoreUnavailable:
+            # It cannot be reached now, but an earlier try may have been carried out.
+            if tries == 1:
+                raise
+    raise OutcomeUnknown(
+        f"{buffer.name}: the buffer server did not answer ({unknown}), so nobody knows whether "
+        f"operation {operation.decode()!r} was carried out. Try again with "
+        f"operation={operation.decode()!r}: within ten minutes it counts once, however often it "
+        "is tried."
+    ) from unknown
+
+
+def _tell_tenant(config: conf.Config, server: RedisBuffers) -> None:
+    """Have flushers know of the current tenant; they have none of their own."""
+    tenant = config.current_tenant()
+    if tenant is None:
+        return
+    told: dict[str, float] = config.remember("told tenants", dict)
+    if told.get(tenant, 0.0) < time.monotonic():
+        server.add_member(config.tenants_key(), tenant.encode())
+        told[tenant] = time.monotonic() + TOLD
