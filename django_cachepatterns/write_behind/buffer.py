@@ -19,7 +19,7 @@ from ..exceptions import PolicyError, StoreUnavailable
 from ..invalidation import touched, versions
 from ..keys import BufferKeys
 from ..stores import RedisBuffers, buffers_of
-from ..stores.buffers import Limits, Waiting
+from ..stores.buffers import FULL, Limits, Waiting
 from ..transactions import state, write_log
 from ..transactions.callbacks import after_testcase
 from . import ledger, problems
@@ -153,6 +153,19 @@ class Buffer(ABC, Generic[Change]):
             values = versions.of_any_value(self.model, alias)
         return chain(touched.by_keys(self.model, pks, alias), values)
 
+    def landed(self, changes: Mapping[Any, Change], counts: Flushed) -> None:
+        """A batch is in the database, and still in the queue: for what else depends on its rows.
+
+        Args:
+            counts: what came of it; no batch, where another flusher had applied it before.
+        """
+
+    def after_flush(self) -> None:
+        """A flush is over. Not called where it has failed."""
+
+    def rewritten(self, pks: Sequence[Any]) -> None:
+        """Rows were written in the open transaction by another way than the flush of a batch."""
+
     def write_now(self, changes: Mapping[Any, Change]) -> int:
         """Write changes to the database at once, around the buffer. Returns how many rows."""
         alias = self.alias
@@ -173,8 +186,10 @@ class Buffer(ABC, Generic[Change]):
         strict: bool | None = None,
         operation: str | None = None,
         more_keys: Sequence[bytes] = (),
-    ) -> None:
+    ) -> int | None:
         """Have a script write into the buffer, or write to the database where that cannot be.
+
+        Returns what the script answered, `None` where it could not be asked.
 
         Args:
             changes: what it writes, for the database.
@@ -187,8 +202,14 @@ class Buffer(ABC, Generic[Change]):
         if "django.test.testcases" in sys.modules:
             self._follow_testcase()
         given = Given(self.strict if strict is None else strict, operation)
-        if not sent(self, script, arguments, given, more_keys):
-            self.write_now(changes())
+        outcome = sent(self, script, arguments, given, more_keys)
+        if outcome is None or outcome == FULL:
+            self._write_around(changes(), full=outcome == FULL)
+        return outcome
+
+    def _write_around(self, changes: Mapping[Any, Change], *, full: bool) -> None:
+        """Write to the database what could not be sent, because the buffer is full or away."""
+        self.write_now(changes)
 
     def _follow_testcase(self) -> None:
         """In a `TestCase`, what it has counted goes when it rolls its rows back."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from django.db import DatabaseError, connections, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from .. import metrics
@@ -16,9 +17,29 @@ from . import registry
 from .members import member_of, pk_of
 from .records import DeadLetter
 from .refusals import Refusal, is_refusal
+from .tenants import aliases_of
 
 if TYPE_CHECKING:
     from .buffer import Buffer
+
+
+class Outcome(Enum):
+    """What became of a dead letter that was tried again."""
+
+    WRITTEN = "written"
+    REFUSED = "refused"
+    """The database refuses it still; the letter stays, with the new reason."""
+    DROPPED = "dropped"
+    """Its row is not there any more, so nothing is left to write; the letter went."""
+    GONE = "gone"
+    """Somebody else has retried or discarded it meanwhile."""
+
+
+class Retried(NamedTuple):
+    """What became of a dead letter that was tried again, and why where it was refused."""
+
+    outcome: Outcome
+    reason: str = ""
 
 
 def write(alias: str, buffer: Buffer[Any], batch: str, refused: Iterable[Refusal]) -> None:
@@ -37,22 +58,23 @@ def write(alias: str, buffer: Buffer[Any], batch: str, refused: Iterable[Refusal
     )
 
 
-def retry(letter: DeadLetter) -> str | None:
-    """Write a dead letter's change once more. Returns why it is refused again, or `None`.
+def retry(letter: DeadLetter) -> Retried:
+    """Write a dead letter's change once more, to the database that the letter is in.
 
-    Where it is taken, the letter goes in the same transaction, so that it counts once. A letter
-    that somebody else has retried meanwhile is left alone. Of a row that is not there any more,
-    nothing is left to write; the letter goes.
+    Where it is taken, the letter goes in the same transaction, so that it counts once, however many
+    try.
 
-    Raises `PolicyError` where its buffer does not exist any more.
+    Raises `PolicyError` where its buffer does not exist any more, and what the database does where
+    that is in trouble.
     """
     (buffer,) = registry.chosen([letter.buffer])
     alias = letter._state.db or buffer.alias
+    mine = DeadLetter.objects.using(alias).filter(pk=letter.pk)
     try:
         with transaction.atomic(using=alias):
-            mine = DeadLetter.objects.using(alias).filter(pk=letter.pk)
+            # Who else retries it waits here for the end of this transaction.
             if not mine._raw_delete(alias):
-                return None
+                return Retried(Outcome.GONE)
             pk = pk_of(buffer.model, letter.member.encode("utf-8", "surrogatepass"))
             write_log(alias).begin(buffer.touched([pk], alias))
             found = buffer.apply(connections[alias], {pk: buffer.from_text(letter.payload)})
@@ -62,21 +84,21 @@ def retry(letter: DeadLetter) -> str | None:
             raise
         reason = f"{type(error).__name__}: {error}".strip()
         mine.update(attempts=F("attempts") + 1, reason=reason, refused_at=timezone.now())
-        return reason
+        return Retried(Outcome.REFUSED, reason)
     metrics.count(buffer.name, "flushed" if found else "dropped")
-    return None
+    return Retried(Outcome.WRITTEN if found else Outcome.DROPPED)
 
 
-def waiting(names: Sequence[str] = ()) -> list[DeadLetter]:
-    """The dead letters of some buffers, or of all, in every database that has buffers.
+def waiting(names: Sequence[str] = ()) -> list[QuerySet[DeadLetter]]:
+    """The dead letters of some buffers, or of all: a queryset for each database that has buffers.
 
     Raises `PolicyError` for a name that no buffer has.
     """
     chosen = registry.chosen(names)
-    found: list[DeadLetter] = []
-    for alias in dict.fromkeys(buffer.alias for buffer in chosen):
+    found = []
+    for alias in dict.fromkeys(alias for buffer in chosen for alias in aliases_of(buffer)):
         letters = DeadLetter.objects.using(alias).order_by("pk")
         if names:
             letters = letters.filter(buffer__in=[buffer.name for buffer in chosen])
-        found += letters
+        found.append(letters)
     return found

@@ -66,6 +66,9 @@ def flush_buffer(buffer: Buffer[Any], *, in_pause: bool = True) -> Flushed:
             if claim is None:
                 return Flushed(held=(buffer.name,))
             _flush_batches(buffer, server, keys, claim, done)
+        buffer.after_flush()
+    except _ClaimLost:
+        done += Flushed(held=(buffer.name,))
     except (DatabaseError, InterfaceError, CachePatternsError) as error:
         reason = f"{type(error).__name__}: {error}".strip()
         metrics.count(buffer.name, "flush_error")
@@ -79,6 +82,10 @@ def _tenants(buffer: Buffer[Any], done: Flushed) -> list[str | None]:
     except (StoreUnavailable, PolicyError) as error:
         done += Flushed(errors=((buffer.name, str(error)),))
         return []
+
+
+class _ClaimLost(Exception):
+    """The claim has lapsed, and another holds it."""
 
 
 class _Claim:
@@ -95,9 +102,13 @@ class _Claim:
         return self.server.claim(self.keys, self.token, CLAIM_TTL, in_pause=in_pause)
 
     def renew(self) -> None:
-        """Hold it for longer, where it is about to lapse. If it has, the ledger is still there."""
-        if time.monotonic() > self._until:
-            self.take(in_pause=True)
+        """Hold it for longer, where it is about to lapse. Raises `_ClaimLost` where another does.
+
+        Nothing would be applied twice then, for that is the ledger's business. But who rebuilds a
+        leaderboard under a claim relies on it that what is counted meanwhile is not applied.
+        """
+        if time.monotonic() > self._until and not self.take(in_pause=True):
+            raise _ClaimLost
 
     def give_up(self, pause: int = 0) -> None:
         """Let another flush; after a failure not at once."""
@@ -152,11 +163,12 @@ def _flush_each(
         changes = buffer.parse(reading())
         _tell(buffer, batch, "read")
         reading = server.read(keys, waiting[0]) if waiting else None
+        claim.renew()
         counts = _applied(buffer, batch, changes)
         _tell(buffer, batch, "committed")
+        buffer.landed(changes, counts)
         acked = server.ack(keys, batch)
         _tell(buffer, batch, "acked")
-        claim.renew()
         _count(buffer, counts)
         done += counts
         if reading is None:

@@ -38,8 +38,10 @@ def sent(
     arguments: Sequence[bytes],
     given: Given,
     more_keys: Sequence[bytes] = (),
-) -> bool:
-    """Have a script write into a buffer. Returns whether it did; else the database has to be told.
+) -> int | None:
+    """Have a script write into a buffer. Returns what it answers, `None` where nobody has heard.
+
+    Where that is `None` or `FULL`, the database has to be told.
 
     Raises `BufferFull` where the buffer is and says to raise, and `OutcomeUnknown` where an
     operation has an id and nobody knows whether it was carried out.
@@ -53,23 +55,23 @@ def sent(
         if token:
             raise
         metrics.count(buffer.name, "unknown")
-        return False
+        return None
     except (StoreUnavailable, PolicyError) as error:
         if given.operation is None:
-            return False
+            return None
         raise OutcomeUnknown(
             f"{buffer.name}: the buffer server cannot be reached ({error}), so nobody knows "
             f"whether operation {given.operation!r} was carried out before. Try it again later."
         ) from error
     if outcome != FULL:
-        return True
+        return outcome
     metrics.count(buffer.name, "full")
     if buffer.when_full == "raise":
         raise BufferFull(
             f"{buffer.name}: {buffer.max_pending} rows wait to be flushed, as many as max_pending "
             "lets. Flush more often, or raise max_pending."
         )
-    return False
+    return FULL
 
 
 def _sent(
