@@ -136,6 +136,18 @@ class RedisBuffers:
 
         return acked
 
+    def discard(self, keys: BufferKeys, columns: Sequence[bytes], rows: Sequence[bytes]) -> int:
+        """Take rows out of the batches of a buffer that `put` has written.
+
+        Args:
+            columns: all that the buffer has.
+            rows: keys of rows, at most `LARGEST`.
+
+        Returns how many were taken out, once for each batch.
+        """
+        arguments = [keys.sealed, b"%d" % len(columns), *columns, *rows]
+        return int(self._run("discard", keys.batches, arguments))
+
     def look(
         self, keys: BufferKeys, members: Sequence[bytes]
     ) -> Iterator[tuple[str, list[bytes | None]]]:
@@ -175,7 +187,7 @@ class RedisBuffers:
         return int(self._run("unclaim", [keys.claim, keys.failures], arguments))
 
     def take_turn(self, key: bytes, ttl: int) -> bool:
-        """Whether nobody else has taken this turn: then it is the caller's for some milliseconds."""
+        """Whether nobody has taken this turn: then it is the caller's for some milliseconds."""
         return self._call(_pack((b"SET", key, b"1", b"NX", b"PX", b"%d" % ttl))) is not None
 
     def info(self, section: str) -> dict[str, str]:

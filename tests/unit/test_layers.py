@@ -27,6 +27,7 @@ LAYERS = (
         "recipes",
         "tasks",
         "apps",
+        "management",
         "checks",
         "contrib",
         "templatetags",
