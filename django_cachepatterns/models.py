@@ -11,9 +11,9 @@ from .invalidation import events, touched, versions
 from .managers import CachedManager
 from .policy import CachePolicy
 from .querysets import CachedQuerySet
-from .write_behind.records import DeadLetter, LedgerEntry
+from .write_behind.records import DeadLetter, DirectWrite, LedgerEntry
 
-__all__ = ["CachedModel", "DeadLetter", "LedgerEntry"]
+__all__ = ["CachedModel", "DeadLetter", "DirectWrite", "LedgerEntry"]
 
 
 class CachedModel(models.Model):

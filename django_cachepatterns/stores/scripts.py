@@ -25,9 +25,9 @@ NAMES = (
     "release",
     "drop",
 )
-BUFFER_NAMES = ("count", "seal", "ack", "look", "backlog", "claim", "unclaim")
+BUFFER_NAMES = ("count", "put", "discard", "seal", "ack", "look", "backlog", "claim", "unclaim")
 """Those of write-behind."""
-WITH_BATCHES = frozenset({"count", "seal"})
+WITH_BATCHES = frozenset({"count", "put", "seal"})
 """Those that begin with `batches.lua`."""
 
 

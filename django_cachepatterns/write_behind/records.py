@@ -1,4 +1,6 @@
-"""The tables of write-behind: what has reached the database, and what it refused."""
+"""The tables of write-behind: what has reached the database, what it refused, and what has
+overtaken the buffers.
+"""
 
 from __future__ import annotations
 
@@ -41,3 +43,25 @@ class DeadLetter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.buffer}: {self.member}"
+
+
+class DirectWrite(models.Model):
+    """A column of a row that was written around its draft's buffer: what was saved before that, and
+    waits, or comes back with an old copy of the buffer, is not written any more.
+    """
+
+    buffer = models.CharField(max_length=200)
+    member = models.CharField(max_length=80, help_text="The primary key of the row.")
+    column = models.CharField(max_length=100, blank=True, help_text="Empty: all of them.")
+    at = models.BigIntegerField(help_text="Microseconds since 1970, by the writer's clock.")
+
+    class Meta:
+        db_table = "cachepatterns_direct_write"
+        constraints = (
+            models.UniqueConstraint(
+                fields=["buffer", "member", "column"], name="cachepatterns_direct_write_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.buffer}: {self.member} {self.column}".strip()
