@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 from django.test import TestCase
 
-from tests.testapp.models import Item, Label
+from tests.testapp.models import Item, Label, Page
 
 
 class CachingInATestCase(TestCase):
@@ -67,3 +67,23 @@ class CachingInATestCase(TestCase):
         self.item.delete()
         with pytest.raises(Label.DoesNotExist):
             Label.objects.get(pk=label.pk)
+
+
+class CountingInATestCase(TestCase):
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.page = Page.objects.create()
+
+    def test_1_what_is_counted_is_seen_and_flushed(self) -> None:
+        self.page.view_counter.increment()
+        assert self.page.view_counter.value == 1
+        assert Page.view_counter.flush().rows == 1
+        self.page.refresh_from_db()
+        assert self.page.views == self.page.view_counter.value == 1
+        with transaction.atomic():
+            self.page.view_counter.increment()
+        assert self.page.view_counter.value == 2
+
+    def test_2_and_does_not_outlive_its_test(self) -> None:
+        assert Page.view_counter.pending() == 0
+        assert self.page.view_counter.value == 0
