@@ -1,0 +1,13 @@
+"""A Celery app as a project has one."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.processes.settings")
+
+app = Celery("cachepatterns-processes")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
