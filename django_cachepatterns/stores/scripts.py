@@ -27,7 +27,19 @@ NAMES = (
 )
 BUFFER_NAMES = ("count", "put", "discard", "seal", "ack", "look", "backlog", "claim", "unclaim")
 """Those of write-behind."""
-WITH_BATCHES = frozenset({"count", "put", "seal"})
+BOARD_NAMES = (
+    "score",
+    "board_begin",
+    "board_look",
+    "board_install",
+    "board_finish",
+    "board_renew",
+    "board_read",
+)
+"""Those of leaderboards; few connections need them."""
+WITH_SCORES = frozenset({"score", "board_look", "board_install", "board_finish"})
+"""Those that begin with `batches.lua` and `scores.lua`."""
+WITH_BATCHES = frozenset({"count", "put", "seal", "board_begin"})
 """Those that begin with `batches.lua`."""
 
 
@@ -35,6 +47,8 @@ WITH_BATCHES = frozenset({"count", "put", "seal"})
 def script(name: str) -> Script:
     """The script of `lua/<name>.lua`."""
     parts = ("batches", name) if name in WITH_BATCHES else (name,)
+    if name in WITH_SCORES:
+        parts = ("batches", "scores", name)
     folder = files(__package__).joinpath("lua")
     source = b"".join(folder.joinpath(f"{part}.lua").read_bytes() for part in parts)
     return Script(source, hashlib.sha1(source, usedforsecurity=False).hexdigest().encode())
