@@ -38,6 +38,7 @@ OUTCOMES = (
     "dropped",
     "dead_letter",
     "flush_error",
+    "lost_batch",
 )
 
 Tally = dict[tuple[str, str], int]

@@ -7,11 +7,13 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connections, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from .. import metrics
+from ..exceptions import CodecError
 from ..transactions import write_log
 from . import registry
 from .members import member_of, pk_of
@@ -42,6 +44,18 @@ class Retried(NamedTuple):
     reason: str = ""
 
 
+class Unreadable(NamedTuple):
+    """A member of a batch that its buffer cannot read, and why."""
+
+    member: bytes
+    value: bytes
+    reason: str
+
+
+UNREADABLE = (ValueError, TypeError, LookupError, ValidationError, CodecError)
+"""What reading a member or its value back may raise."""
+
+
 def write(alias: str, buffer: Buffer[Any], batch: str, refused: Iterable[Refusal]) -> None:
     """Keep what was refused, in the open transaction of its batch."""
     now = timezone.now()
@@ -55,6 +69,24 @@ def write(alias: str, buffer: Buffer[Any], batch: str, refused: Iterable[Refusal
             refused_at=now,
         )
         for pk, change, reason in refused
+    )
+
+
+def write_unreadable(
+    alias: str, buffer: Buffer[Any], batch: str, members: Iterable[Unreadable]
+) -> None:
+    """Keep what could not be read, as it is, in the open transaction of its batch."""
+    now = timezone.now()
+    DeadLetter.objects.using(alias).bulk_create(
+        DeadLetter(
+            buffer=buffer.name,
+            batch=UUID(batch),
+            member=member.decode("utf-8", "backslashreplace"),
+            payload=value.decode("utf-8", "backslashreplace"),
+            reason=f"It cannot be read: {reason}",
+            refused_at=now,
+        )
+        for member, value, reason in members
     )
 
 

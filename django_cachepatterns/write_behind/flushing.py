@@ -6,9 +6,10 @@ whoever tries, and however often: a flusher that dies anywhere leaves it to the 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,14 @@ from ..keys import BufferKeys
 from ..stores import RedisBuffers
 from ..transactions import state, write_log
 from . import dead_letters, ledger, refusals
+from .dead_letters import UNREADABLE, Unreadable
 from .reports import Flushed
 from .tenants import tenants_of
 
 if TYPE_CHECKING:
     from .buffer import Buffer
+
+logger = logging.getLogger("django_cachepatterns")
 
 CLAIM_TTL = 10_000
 """Milliseconds after which another may flush what a dead flusher has claimed."""
@@ -160,11 +164,15 @@ def _flush_each(
     reading = server.read(keys, waiting[0]) if waiting else None
     while reading is not None:
         batch = waiting.popleft()
-        changes = buffer.parse(reading())
+        raw = reading()
         _tell(buffer, batch, "read")
         reading = server.read(keys, waiting[0]) if waiting else None
         claim.renew()
-        counts = _applied(buffer, batch, changes)
+        if not raw:
+            _take_out_empty(buffer, server, keys, batch)
+            continue
+        changes, unreadable = _parsed(buffer, raw)
+        counts = _applied(buffer, batch, changes, unreadable)
         _tell(buffer, batch, "committed")
         buffer.landed(changes, counts)
         acked = server.ack(keys, batch)
@@ -173,6 +181,42 @@ def _flush_each(
         done += counts
         if reading is None:
             acked()
+
+
+def _take_out_empty(
+    buffer: Buffer[Any], server: RedisBuffers, keys: BufferKeys, batch: str
+) -> None:
+    """A batch that holds nothing: another flusher has taken it out, or the server has evicted it.
+
+    Not said in the ledger: a server that is restored may bring it back.
+    """
+    if server.ack(keys, batch)():
+        metrics.count(buffer.name, "lost_batch")
+        logger.error(
+            "%s: batch %s was gone before it was flushed. The buffer server has evicted it, or it "
+            "was deleted. Set maxmemory-policy noeviction on the server of BUFFER_CACHE.",
+            buffer.name,
+            batch,
+        )
+
+
+def _parsed(
+    buffer: Buffer[Any], raw: Mapping[bytes, bytes]
+) -> tuple[dict[Any, Any], list[Unreadable]]:
+    """What a batch holds, and what of it cannot be read: after a deploy that changed a key, say."""
+    try:
+        return buffer.parse(raw), []
+    except UNREADABLE:
+        pass
+    readable, unreadable = {}, []
+    for member, value in raw.items():
+        try:
+            buffer.parse({member: value})
+        except UNREADABLE as error:
+            unreadable.append(Unreadable(member, value, f"{type(error).__name__}: {error}"))
+        else:
+            readable[member] = value
+    return buffer.parse(readable), unreadable
 
 
 def _count(buffer: Buffer[Any], counts: Flushed) -> None:
@@ -185,16 +229,25 @@ def _count(buffer: Buffer[Any], counts: Flushed) -> None:
             metrics.count(buffer.name, name, number)
 
 
-def _applied(buffer: Buffer[Any], batch: str, changes: dict[Any, Any]) -> Flushed:
+def _applied(
+    buffer: Buffer[Any], batch: str, changes: dict[Any, Any], unreadable: Sequence[Unreadable]
+) -> Flushed:
     try:
-        return _apply(buffer, batch, changes, carefully=False)
+        return _apply(buffer, batch, changes, unreadable, carefully=False)
     except DatabaseError as error:
         if not refusals.is_refusal(error):
             raise
-        return _apply(buffer, batch, changes, carefully=True)
+        return _apply(buffer, batch, changes, unreadable, carefully=True)
 
 
-def _apply(buffer: Buffer[Any], batch: str, changes: dict[Any, Any], *, carefully: bool) -> Flushed:
+def _apply(
+    buffer: Buffer[Any],
+    batch: str,
+    changes: dict[Any, Any],
+    unreadable: Sequence[Unreadable],
+    *,
+    carefully: bool,
+) -> Flushed:
     """Apply a batch in one transaction, if it has not been.
 
     Args:
@@ -203,11 +256,10 @@ def _apply(buffer: Buffer[Any], batch: str, changes: dict[Any, Any], *, carefull
     alias = buffer.alias
     with transaction.atomic(using=alias, durable=True):
         connection = connections[alias]
-        if not ledger.record(connection, batch, buffer.name, len(changes)):
+        if not ledger.record(connection, batch, buffer.name, len(changes) + len(unreadable)):
             return Flushed()
         _tell(buffer, batch, "recorded")
-        if not changes:
-            return Flushed(batches=1)
+        dead_letters.write_unreadable(alias, buffer, batch, unreadable)
         log = write_log(alias)
         log.begin_soon(buffer.touched(list(changes), alias))
         if carefully:
@@ -218,7 +270,8 @@ def _apply(buffer: Buffer[Any], batch: str, changes: dict[Any, Any], *, carefull
         log.settle_marks()
         _tell(buffer, batch, "applied")
     dropped = len(changes) - len(refused) - found
-    return Flushed(batches=1, rows=found, dropped=dropped, refused=len(refused))
+    kept = len(refused) + len(unreadable)
+    return Flushed(batches=1, rows=found, dropped=dropped, refused=kept)
 
 
 def _tell(buffer: Buffer[Any], batch: str, step: str) -> None:

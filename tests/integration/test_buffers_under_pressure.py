@@ -11,6 +11,7 @@ from django.test import override_settings
 
 from django_cachepatterns import metrics
 from django_cachepatterns.exceptions import BufferFull, OutcomeUnknown, PolicyError
+from django_cachepatterns.models import DeadLetter, LedgerEntry
 from django_cachepatterns.stores import channel
 from django_cachepatterns.testing import outage
 from django_cachepatterns.write_behind.counter import CounterBuffer
@@ -233,3 +234,32 @@ def test_a_count_that_outgrows_64_bits_goes_on_in_the_next_batch(page: Page) -> 
     assert page.view_counter.value == most
     Page.view_counter.flush()
     assert sum(each.rows for each in Page.view_counter.backlog()) == 0
+
+
+def test_a_batch_that_was_evicted_is_said_and_holds_nothing_up(
+    page: Page, redis_client: Any, caplog: Any
+) -> None:
+    buffer = Page.view_counter
+    buffer.increment(page.pk, 5)
+    _, (batch,) = buffer.server().seal(buffer.keys())
+    redis_client.delete(buffer.keys().sealed + batch.encode())
+    buffer.increment(page.pk)
+    lost = counted("lost_batch")
+    done = buffer.flush()
+    assert (done.batches, done.rows) == (1, 1)
+    assert counted("lost_batch") == lost + 1
+    assert "maxmemory-policy noeviction" in caplog.text
+    assert views(page) == 1
+    assert not LedgerEntry.objects.filter(pk=batch).exists()
+
+
+def test_what_cannot_be_read_becomes_a_dead_letter(page: Page, redis_client: Any) -> None:
+    buffer = Page.view_counter
+    buffer.increment(page.pk, 5)
+    redis_client.hset(buffer.keys().batches[0], mapping={"slug-of-old": 1, "7": "many\xff"})
+    done = buffer.flush()
+    assert (done.rows, done.refused, done.errors) == (1, 2, ())
+    assert views(page) == 5
+    letters = {each.member: each for each in DeadLetter.objects.all()}
+    assert set(letters) == {"slug-of-old", "7"}
+    assert "cannot be read" in letters["7"].reason
