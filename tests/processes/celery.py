@@ -11,3 +11,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.processes.settings")
 app = Celery("cachepatterns-processes")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@app.task(name="tests.count")
+def count(pk: int, by: int) -> None:
+    """Count in a worker."""
+    from tests.testapp.models import Page
+
+    Page.view_counter.increment(pk, by)
