@@ -210,7 +210,7 @@ def test_a_turn_is_one_workers(page: Page) -> None:
 
 @contextmanager
 def renamed(table: str, column: str, other: str) -> Iterator[None]:
-    """A column that the database does not know for a while: it is in trouble, and no row's fault."""
+    """A column that the database does not know for a while: no row is at fault."""
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {table} RENAME COLUMN {column} TO {other}")
         try:

@@ -22,6 +22,6 @@ class Command(BaseCommand):
         except CachePatternsError as error:
             raise CommandError(f"Nothing was pruned: {error}") from error
         for alias, number in pruned.items():
-            self.stdout.write(f"{alias}: {number} applied batches forgotten.")
+            self.stdout.write(f"{alias}: applied batches forgotten: {number}.")
         if not pruned:
             self.stdout.write("There are no write-behind buffers.")
