@@ -145,10 +145,13 @@ class Looking(Generic[Key, Value]):
         tag = self.source.tag
         return (tag, *self.source.tags(key)) if tag is not None else self.source.tags(key)
 
-    def _peeking(self, asked: Sequence[Key]) -> Script[dict[Key, Value]]:
+    def _peeking(
+        self, asked: Sequence[Key], given: Looked | None = None
+    ) -> Script[dict[Key, Value]]:
         values: dict[Key, Any] = {}
         try:
-            yield from Looking._look(self, asked, values)  # Nothing is loaded, stale or not.
+            # Nothing is loaded, stale or not.
+            yield from Looking._look(self, asked, values, given)
         except StoreUnavailable as error:
             self.failed(error)
         return values

@@ -54,6 +54,16 @@ class Reader(Refreshing[Key, Value]):
         """The same, for entries without tags that were fetched already."""
         return run(self._reading(asked, found), self.source.load)
 
+    def decoded(
+        self, asked: Sequence[Key], found: Sequence[bytes | None], epoch: bytes
+    ) -> dict[Key, Value]:
+        """The values in entries without tags that were fetched already, without a load.
+
+        Args:
+            epoch: of the server that they were fetched from.
+        """
+        return run(self._peeking(asked, Looked(found, epoch)), self.source.load)
+
     def peek(self, asked: Sequence[Key]) -> dict[Key, Value]:
         """The values that are in the cache, without a load."""
         return run(self._peeking(asked), self.source.load)

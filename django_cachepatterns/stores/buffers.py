@@ -159,6 +159,23 @@ class RedisBuffers:
         for batch, *values in self._run("look", keys.batches, [keys.sealed, *members]):
             yield batch.decode(), values
 
+    def live(
+        self, keys: BufferKeys, members: Sequence[bytes], entries: Sequence[bytes]
+    ) -> tuple[list[bytes | None], list[bytes | None], bytes] | None:
+        """What some entries hold, what waits for as many members, and the server's epoch.
+
+        All of one moment; `None` where a sealed batch waits, or one of an earlier run.
+
+        Args:
+            members: at most `LARGEST`.
+            entries: keys of entries of the same server.
+        """
+        epoch = self._store.epoch
+        found = self._run("live", (*keys.batches, *entries), [epoch, *members])
+        if found is None or self._store.epoch != epoch:
+            return None  # Or of another server than the one whose epoch was told.
+        return found[: len(entries)], found[len(entries) :], epoch
+
     def backlog(self, keys: BufferKeys) -> list[Waiting]:
         """What waits, in batches, oldest first."""
         return [

@@ -25,7 +25,18 @@ NAMES = (
     "release",
     "drop",
 )
-BUFFER_NAMES = ("count", "put", "discard", "seal", "ack", "look", "backlog", "claim", "unclaim")
+BUFFER_NAMES = (
+    "count",
+    "put",
+    "discard",
+    "seal",
+    "ack",
+    "look",
+    "live",
+    "backlog",
+    "claim",
+    "unclaim",
+)
 """Those of write-behind."""
 BOARD_NAMES = (
     "score",

@@ -20,6 +20,7 @@ from .. import fields
 from ..exceptions import PolicyError, StoreUnavailable
 from ..stores.buffers import LARGEST
 from . import ledger
+from .cached_counts import cached_counts
 from .members import member_of
 from .records import LedgerEntry
 from .sql import Table
@@ -49,12 +50,25 @@ def counts(buffer: CounterBuffer, pks: Sequence[Any]) -> dict[Any, int]:
 
 def _counts(buffer: CounterBuffer, pks: Sequence[Any]) -> Iterator[tuple[Any, int]]:
     members = [member_of(buffer.model, pk) for pk in pks]
+    known = cached_counts(buffer, members)
+    rest = [pk for pk, member in zip(pks, members, strict=True) if member not in known]
+    if rest:
+        known |= _queried(buffer, rest)
+    for pk, member in zip(pks, members, strict=True):
+        if member in known:
+            yield pk, known[member]
+
+
+def _queried(buffer: CounterBuffer, pks: Sequence[Any]) -> dict[bytes, int]:
+    members = [member_of(buffer.model, pk) for pk in pks]
     looked = look(buffer, members)
     rows, done = flushed(buffer, pks, [batch for batch, _ in looked])
-    for at, (pk, member) in enumerate(zip(pks, members, strict=True)):
-        if member in rows:
-            waits = sum(int(values[at] or 0) for batch, values in looked if batch not in done)
-            yield pk, (rows[member][0] or 0) + waits
+    return {
+        member: (rows[member][0] or 0)
+        + sum(int(values[at] or 0) for batch, values in looked if batch not in done)
+        for at, member in enumerate(members)
+        if member in rows
+    }
 
 
 def pending(buffer: CounterBuffer, pk: Any = None) -> int:

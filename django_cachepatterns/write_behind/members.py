@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Model
@@ -30,7 +31,7 @@ def pk_of(model: type[Model], member: bytes) -> Any:
     return field.get_prep_value(field.to_python(text))
 
 
-def pks_of(model: type[Model], members: list[bytes]) -> list[Any]:
+def pks_of(model: type[Model], members: Sequence[bytes]) -> list[Any]:
     """The same for many."""
     kind = fields.target(fields.primary_key(model)).get_internal_type()
     if kind.endswith(("IntegerField", "AutoField")):
