@@ -17,8 +17,8 @@ from django.db import connections
 from .. import conf
 from ..exceptions import PolicyError, StoreUnavailable
 from ..invalidation import registry
-from ..transactions import open_writes
-from ..transactions.publishing import question
+from ..transactions import open_writes, settle
+from ..transactions.state import in_transaction
 from .members import pks_of
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def cached_counts(buffer: CounterBuffer, members: Sequence[bytes]) -> dict[bytes
 
 def _reader_of(buffer: CounterBuffer) -> Reader[Any, Any] | None:
     """The reader of the buffer's rows, where their entries are what the database has."""
+    if open_writes.count:
+        settle(buffer.alias)
     config = conf.config()
     values = config.values
     if not config.enabled or values["BUFFER_CACHE"] != values["CACHE"] or open_writes.count:
@@ -63,6 +65,6 @@ def _reader_of(buffer: CounterBuffer) -> Reader[Any, Any] | None:
     alias = buffer.alias
     if conf.policy_of(buffer.model).invalidation not in ("event", "hybrid"):
         return None  # Its rows may be older than the database's.
-    if question(connections[alias]) is not True:
+    if in_transaction(connections[alias]):
         return None  # In a transaction one may see an older moment, or one's own writes.
     return registry.row_reader(buffer.model, alias)

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from django_cachepatterns import CachePolicy
 from django_cachepatterns.models import CachedModel
+from django_cachepatterns.write_behind import Counter
 
 
 class Category(CachedModel):
@@ -44,6 +45,7 @@ class Product(CachedModel):
     active = models.BooleanField(default=True)
     uuid = models.UUIDField(default=uuid4, editable=False)
     sold = models.PositiveBigIntegerField(default=0)
+    views = models.PositiveBigIntegerField(default=0, editable=False)
     created = models.DateTimeField(auto_now_add=True)
 
     cache_policy = CachePolicy(
@@ -52,6 +54,8 @@ class Product(CachedModel):
         lookups=["slug", ("category", "sku")],
         indexes=["category"],
     )
+    # A flush ends the cached lists of the categories whose products were seen: once a minute.
+    view_counter = Counter("views", flush_every=60)
 
     class Meta:
         constraints = (

@@ -37,6 +37,7 @@ def category(request: HttpRequest, slug: str) -> HttpResponse:
 
 def product(request: HttpRequest, slug: str) -> HttpResponse:
     shown = get_object_or_404(Product, slug=slug)
+    shown.view_counter.increment()
     return render(
         request, "shop/product.html", {"product": shown, "reviews": shown.reviews.all().cache()}
     )

@@ -168,3 +168,14 @@ def test_a_shop_can_be_made_in_bulk() -> None:
 
 def test_migrations_are_up_to_date() -> None:
     call_command("makemigrations", "shop", check=True, dry_run=True)
+
+
+def test_a_look_at_a_product_is_counted_and_seen_at_once(client: Client) -> None:
+    product = ProductFactory()
+    url = product.get_absolute_url()
+    assert "seen 1 time<" in page(client, url)
+    assert "seen 2 times" in page(client, url)
+    assert Product.view_counter.flush().rows == 1
+    assert "seen 3 times" in page(client, url)
+    product.refresh_from_db()
+    assert product.views == 2
