@@ -44,7 +44,7 @@ def _run(workload: Workload, options: argparse.Namespace) -> int:
     from .checker import check
 
     policy = dict(options.policy or ())
-    with _scratch(dict.fromkeys(MODELS, policy) if policy else {}):
+    with scratch(dict.fromkeys(MODELS, policy) if policy else {}):
         verdict = check(workload, options.subject, Scene.here(TIMEOUT=10))
     print(verdict.text())
     if options.details:
@@ -53,7 +53,7 @@ def _run(workload: Workload, options: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _scratch(policies: dict[str, Any]) -> Iterator[None]:
+def scratch(policies: dict[str, Any]) -> Iterator[None]:
     """A database and a prefix of keys of the run's own: the servers may be anyone's."""
     from django.conf import settings
     from django.db import connection

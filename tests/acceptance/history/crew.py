@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import multiprocessing as mp
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
@@ -35,9 +36,18 @@ class Crew:
     def __init__(self, reports: Sequence[Connection]) -> None:
         self._reports = reports
 
-    def results(self, timeout: float) -> list[Any]:
-        """What each process returns, within `timeout` seconds for each."""
-        return [_received(report, timeout) for report in self._reports]
+    def results(self, timeout: float, which: slice = slice(None)) -> list[Any]:
+        """What each process returns, or some of them, within `timeout` seconds for each."""
+        return [_received(report, timeout) for report in self._reports[which]]
+
+    def wait(self, event: Any, timeout: float) -> None:
+        """Wait for an event. Raises `RuntimeError` where a process ends before that."""
+        ends = time.monotonic() + timeout
+        while not event.wait(0.1):
+            if any(report.poll() for report in self._reports):
+                raise RuntimeError("A process of the run has ended; its error may be above.")
+            if time.monotonic() > ends:
+                raise RuntimeError(f"A process of the run was not done within {timeout:g} s.")
 
 
 @contextlib.contextmanager

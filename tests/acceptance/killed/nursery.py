@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
@@ -17,7 +18,6 @@ from django_cachepatterns.stores import store_of
 from tests.testapp.models import Item
 
 from .doomed import write_and_die
-from .plans import Plan
 
 PATIENCE = 30.0
 
@@ -36,7 +36,7 @@ def serve(orders: Connection) -> None:
     """Fork a process for each plan that is sent, and answer with its end. `None` is the last."""
     _prepare()
     while (plan := orders.recv()) is not None:
-        orders.send(_run(plan))
+        orders.send(forked(lambda: write_and_die(plan)))
 
 
 def _prepare() -> None:
@@ -47,11 +47,12 @@ def _prepare() -> None:
     store_of(conf.config()).close()
 
 
-def _run(plan: Plan) -> End:
+def forked(life: Callable[[], object]) -> End:
+    """Fork a process, have it live, and wait for its end."""
     began = time.monotonic()
     pid = os.fork()
     if pid == 0:
-        _live(plan)
+        _live(life)
     status = _wait(pid)
     seconds = time.monotonic() - began
     if os.WIFSIGNALED(status):
@@ -71,9 +72,9 @@ def _wait(pid: int) -> int:
     return os.waitpid(pid, 0)[1]
 
 
-def _live(plan: Plan) -> None:
+def _live(life: Callable[[], object]) -> None:
     try:
-        write_and_die(plan)
+        life()
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
