@@ -31,6 +31,8 @@ OUTCOMES = (
     "error",
     # Of write-behind.
     "increment",
+    "save",
+    "overtaken",
     "direct",
     "full",
     "unknown",

@@ -5,5 +5,6 @@ server and reach the database exactly once.
 from __future__ import annotations
 
 from .counter import Counter
+from .draft import Draft
 
-__all__ = ["Counter"]
+__all__ = ["Counter", "Draft"]

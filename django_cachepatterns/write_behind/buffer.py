@@ -163,6 +163,9 @@ class Buffer(ABC, Generic[Change]):
     def after_flush(self) -> None:
         """A flush is over. Not called where it has failed."""
 
+    def refused(self, alias: str, changes: Mapping[Any, Change]) -> None:
+        """Changes were refused; dead letters of them are written next, in the open transaction."""
+
     def rewritten(self, pks: Sequence[Any]) -> None:
         """Rows were written in the open transaction by another way than the flush of a batch."""
 

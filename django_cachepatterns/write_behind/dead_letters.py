@@ -34,7 +34,7 @@ class Outcome(Enum):
     DROPPED = "dropped"
     """Its row is not there any more, so nothing is left to write; the letter went."""
     GONE = "gone"
-    """Somebody else has retried or discarded it meanwhile."""
+    """Somebody else has retried, discarded or changed it meanwhile."""
 
 
 class Retried(NamedTuple):
@@ -58,6 +58,8 @@ UNREADABLE = (ValueError, TypeError, LookupError, ValidationError, CodecError)
 
 def write(alias: str, buffer: Buffer[Any], batch: str, refused: Iterable[Refusal]) -> None:
     """Keep what was refused, in the open transaction of its batch."""
+    refused = list(refused)
+    buffer.refused(alias, {each.pk: each.change for each in refused})
     now = timezone.now()
     DeadLetter.objects.using(alias).bulk_create(
         DeadLetter(
@@ -81,13 +83,18 @@ def write_unreadable(
         DeadLetter(
             buffer=buffer.name,
             batch=UUID(batch),
-            member=member.decode("utf-8", "backslashreplace"),
-            payload=value.decode("utf-8", "backslashreplace"),
-            reason=f"It cannot be read: {reason}",
+            member=_readable(member),
+            payload=_readable(value),
+            reason=_readable(f"It cannot be read: {reason}".encode("utf-8", "backslashreplace")),
             refused_at=now,
         )
         for member, value, reason in members
     )
+
+
+def _readable(raw: bytes) -> str:
+    """Bytes as a text that every database holds."""
+    return raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
 def retry(letter: DeadLetter) -> Retried:
@@ -101,24 +108,31 @@ def retry(letter: DeadLetter) -> Retried:
     """
     (buffer,) = registry.chosen([letter.buffer])
     alias = letter._state.db or buffer.alias
-    mine = DeadLetter.objects.using(alias).filter(pk=letter.pk)
+    mine = DeadLetter.objects.using(alias).filter(pk=letter.pk, payload=letter.payload)
+    try:
+        pk = pk_of(buffer.model, letter.member.encode("utf-8", "surrogatepass"))
+        change = buffer.from_text(letter.payload)
+    except UNREADABLE as error:
+        return _refused(mine, f"It cannot be read: {type(error).__name__}: {error}")
     try:
         with transaction.atomic(using=alias):
             # Who else retries it waits here for the end of this transaction.
             if not mine._raw_delete(alias):
                 return Retried(Outcome.GONE)
-            pk = pk_of(buffer.model, letter.member.encode("utf-8", "surrogatepass"))
             write_log(alias).begin(buffer.touched([pk], alias))
-            found = buffer.apply(connections[alias], {pk: buffer.from_text(letter.payload)})
+            found = buffer.apply(connections[alias], {pk: change})
             connections[alias].check_constraints()
     except DatabaseError as error:
         if not is_refusal(error):
             raise
-        reason = f"{type(error).__name__}: {error}".strip()
-        mine.update(attempts=F("attempts") + 1, reason=reason, refused_at=timezone.now())
-        return Retried(Outcome.REFUSED, reason)
+        return _refused(mine, f"{type(error).__name__}: {error}".strip())
     metrics.count(buffer.name, "flushed" if found else "dropped")
     return Retried(Outcome.WRITTEN if found else Outcome.DROPPED)
+
+
+def _refused(mine: QuerySet[DeadLetter], reason: str) -> Retried:
+    mine.update(attempts=F("attempts") + 1, reason=reason, refused_at=timezone.now())
+    return Retried(Outcome.REFUSED, reason)
 
 
 def waiting(names: Sequence[str] = ()) -> list[QuerySet[DeadLetter]]:

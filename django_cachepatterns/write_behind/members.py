@@ -13,7 +13,8 @@ from .. import fields, keys
 def member_of(model: type[Model], pk: Any) -> bytes:
     """The text of a primary key.
 
-    Raises what Django does for a wrong one, `TypeError` for `None`.
+    Raises what Django does for a wrong one, `TypeError` for `None`, and `ValueError` for a text
+    that no row can have as its key: a batch with it could not even be looked for.
     """
     if type(pk) is int and pk >= 0:
         return b"%d" % pk
@@ -21,7 +22,10 @@ def member_of(model: type[Model], pk: Any) -> bytes:
         pk = pk.pk
     if pk is None:
         raise TypeError(f"A {model._meta.label} without a primary key was given. Save it first.")
-    return keys.value_text(fields.prepared(model, pk)).encode("utf-8", "surrogatepass")
+    text = keys.value_text(fields.prepared(model, pk))
+    if "\0" in text:
+        raise ValueError(f"{pk!r} is the key of no {model._meta.label}: no text holds a NUL.")
+    return text.encode()
 
 
 def pk_of(model: type[Model], member: bytes) -> Any:

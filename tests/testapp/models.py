@@ -355,3 +355,32 @@ class Visit(models.Model):
     hits = models.IntegerField(default=0)
 
     hit_counter = Counter("hits", on_commit=True)
+
+
+class Cart(CachedModel):
+    """Drafted: saved often, with a value that the database may refuse."""
+
+    owner = models.CharField(max_length=40, default="nobody")
+    items = models.JSONField(default=dict)
+    total = models.DecimalField(max_digits=9, decimal_places=2, default=0)
+    seen_at = models.DateTimeField(null=True)
+
+    cache_policy = CachePolicy(ttl=600)
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(condition=models.Q(total__gte=0), name="no_cart_owes"),
+        )
+
+
+class Listing(CachedModel):
+    """Drafted in columns by which it is looked up and listed."""
+
+    slug = models.SlugField(unique=True)
+    shelf = models.ForeignKey(Shelf, null=True, on_delete=models.SET_NULL)
+    rank = models.IntegerField(default=0)
+
+    cache_policy = CachePolicy(ttl=600, lookups=["slug", ("shelf", "rank")], indexes=["shelf"])
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["shelf", "rank"], name="rank_on_shelf"),)

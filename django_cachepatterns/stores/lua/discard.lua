@@ -20,7 +20,13 @@ local function discard(batch, meta)
 end
 
 for _, id in ipairs(redis.call('LRANGE', KEYS[3], 0, -1)) do
-  discard(ARGV[1] .. id, ARGV[1] .. id .. '~meta')
+  local batch = ARGV[1] .. id
+  discard(batch, batch .. '~meta')
+  -- A sealed batch that is empty would be taken for one that was evicted.
+  if redis.call('EXISTS', batch) == 0 then
+    redis.call('LREM', KEYS[3], 1, id)
+    redis.call('DEL', batch .. '~meta')
+  end
 end
 discard(KEYS[1], KEYS[2])
 return found
