@@ -22,7 +22,7 @@ from .tables import Table, between_marks, put
 
 BENCHMARKS = (
     *("hit", "page", "writes", "commands", "patterns", "herd", "wake", "refresh"),
-    *("counters", "flush"),
+    *("counters", "live", "zipf", "flush"),
 )
 PROCESSES = ("cachepatterns", "cacheops", "cachalot")
 STDOUT = "-"
