@@ -71,8 +71,9 @@ def measure(process: str, rounds: int) -> Iterable[Counted]:
     """The part of the benchmark that belongs to a process."""
     from .app.models import CountedPage, PlainPage
 
+    most = max(rows for rows, _, _ in LOADS)
     for model in (PlainPage, CountedPage):
-        model.objects.bulk_create(model(title="page") for _ in range(max(rows for rows, _, _ in LOADS)))
+        model.objects.bulk_create(model(title="page") for _ in range(most))
     for rows, rate, seconds in LOADS:
         number = rate * seconds
         yield Counted(rows, rate, seconds, _at_once(rows, number), _behind(rows, number))

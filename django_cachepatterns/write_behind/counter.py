@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, overload
 
+from asgiref.sync import sync_to_async
 from django.core.exceptions import FieldDoesNotExist
 from django.db import router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -145,6 +146,18 @@ class CounterBuffer(Buffer[int]):
         else:
             count()
 
+    async def aincrement(self, pk: Any, by: int = 1, **options: Any) -> None:
+        """`increment` in a coroutine."""
+        await sync_to_async(self.increment)(pk, by, **options)
+
+    async def aincrement_many(self, amounts: Mapping[Any, int], **options: Any) -> None:
+        """`increment_many` in a coroutine."""
+        await sync_to_async(self.increment_many)(amounts, **options)
+
+    async def avalues(self, pks: Sequence[Any]) -> dict[Any, int]:
+        """`values` in a coroutine."""
+        return await sync_to_async(self.values)(pks)
+
     def values(self, pks: Sequence[Any]) -> dict[Any, int]:
         """What rows' counts are now: what was flushed and what waits. Rows that are gone are left
         out. One look at the buffer server and one query for each thousand.
@@ -212,6 +225,14 @@ class RowCounter:
     def increment(self, by: int = 1, **options: Any) -> None:
         """Count for this row; see `CounterBuffer.increment`."""
         self.buffer.increment(self.instance.pk, by, **options)
+
+    async def aincrement(self, by: int = 1, **options: Any) -> None:
+        """`increment` in a coroutine."""
+        await self.buffer.aincrement(self.instance.pk, by, **options)
+
+    async def avalue(self) -> int:
+        """`value` in a coroutine."""
+        return await sync_to_async(getattr)(self, "value")
 
     @property
     def value(self) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import transaction
 
 from django_cachepatterns import metrics
 from django_cachepatterns.testing import assert_store_commands, outage
+from django_cachepatterns.write_behind.counter import CounterBuffer
 from tests.testapp.models import Essay, Page, Visit
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -132,3 +134,24 @@ def test_the_value_of_a_row_that_is_gone(page: Page) -> None:
     with pytest.raises(Page.DoesNotExist):
         assert page.view_counter.value
     assert Page.view_counter.flush().dropped == 1
+
+
+def test_values_where_thousands_of_batches_wait(page: Page) -> None:
+    """More than a statement may have columns: 1,664 on PostgreSQL."""
+    buffer = CounterBuffer(Page, "views", batch_rows=1)
+    for _ in range(1700):
+        buffer.increment(page.pk)
+    assert len(buffer.backlog()) == 1700
+    assert buffer.values([page.pk]) == {page.pk: 1700}
+    assert buffer.pending(page.pk) == 1700
+
+
+def test_in_a_coroutine(page: Page) -> None:
+    async def count() -> None:
+        await Page.view_counter.aincrement(page.pk)
+        await page.view_counter.aincrement(by=2)
+        await Page.view_counter.aincrement_many({page.pk: 4})
+        assert await page.view_counter.avalue() == 7
+        assert await Page.view_counter.avalues([page.pk]) == {page.pk: 7}
+
+    async_to_sync(count)()
