@@ -92,25 +92,35 @@ def flushed(
     connection = connections[buffer.alias]
     table = Table(connection, buffer.model)
     quote = connection.ops.quote_name
-    columns = [fields.column(buffer.model, name) for name in buffer.columns()]
-    batch_field: Any = LedgerEntry._meta.pk
-    exists = f"EXISTS (SELECT 1 FROM {quote(LedgerEntry._meta.db_table)} WHERE batch = %s)"
-    selected = [table.pk, *(quote(column.column) for column in columns)]
-    places = ", ".join(["%s"] * len(pks))
+    columns = [quote(fields.column(buffer.model, name).column) for name in buffer.columns()]
     prepared = [fields.prepared(buffer.model, getattr(pk, "pk", pk)) for pk in pks]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {', '.join(selected + [exists] * len(batches))} "
-            f"FROM {table.name} WHERE {table.pk} IN ({places})",
-            [
-                *(batch_field.get_db_prep_value(UUID(batch), connection) for batch in batches),
-                *table.prepared(prepared),
-            ],
+    # The batches are rows beside the others: columns would be too many, when the database is away
+    # for long.
+    sql = (
+        f"SELECT {', '.join([table.pk, *columns, 'NULL'])} "
+        f"FROM {table.name} WHERE {table.pk} IN ({_places(pks)})"
+    )
+    params = table.prepared(prepared)
+    if batches:
+        field: Any = LedgerEntry._meta.pk
+        nothing = ", ".join(["NULL"] * (1 + len(columns)))
+        sql += (
+            f" UNION ALL SELECT {nothing}, {quote(field.column)} "
+            f"FROM {quote(LedgerEntry._meta.db_table)} "
+            f"WHERE {quote(field.column)} IN ({_places(batches)})"
         )
+        params += [field.get_db_prep_value(UUID(batch), connection) for batch in batches]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
         found = cursor.fetchall()
-    end = 1 + len(columns)
-    rows = {member_of(buffer.model, table.key.to_python(row[0])): row[1:end] for row in found}
-    done = {
-        batch for row in found[:1] for batch, yes in zip(batches, row[end:], strict=True) if yes
+    rows = {
+        member_of(buffer.model, table.key.to_python(pk)): tuple(values)
+        for pk, *values, batch in found
+        if batch is None
     }
+    done = {UUID(str(batch)).hex for *_, batch in found if batch is not None}
     return rows, done
+
+
+def _places(values: Sequence[Any]) -> str:
+    return ", ".join(["%s"] * len(values))

@@ -130,7 +130,8 @@ def test_values_never_go_back_while_rows_are_cached_and_flushed(page: Page) -> N
 
     def flush() -> None:
         try:
-            while not stop.is_set():
+            # While a batch is on its way, rows are read: there has to be time without any.
+            while not stop.wait(0.01):
                 counter.flush()
         finally:
             connections.close_all()
