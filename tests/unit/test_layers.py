@@ -27,6 +27,7 @@ LAYERS = (
         "recipes",
         "tasks",
         "apps",
+        "admin",
         "management",
         "checks",
         "contrib",
