@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from ..conf import Config
 from .base import Store
+from .boards import RedisBoards
 from .buffers import RedisBuffers
 from .pool import make_pool
 from .redis import RedisStore
 
-__all__ = ["RedisBuffers", "RedisStore", "Store", "buffers_of", "store_of"]
+__all__ = [
+    "RedisBoards",
+    "RedisBuffers",
+    "RedisStore",
+    "Store",
+    "boards_of",
+    "buffers_of",
+    "store_of",
+]
 
 
 def store_of(config: Config) -> RedisStore:
@@ -31,6 +40,14 @@ def buffers_of(config: Config) -> RedisBuffers:
     if buffers is None:
         buffers = config.memo["buffers"] = RedisBuffers(_store(config, "BUFFER_CACHE"))
     return buffers
+
+
+def boards_of(config: Config) -> RedisBoards:
+    """Where leaderboards live: with the buffers. Raises as `buffers_of` does."""
+    boards: RedisBoards | None = config.memo.get("boards")
+    if boards is None:
+        boards = config.memo["boards"] = RedisBoards(_store(config, "BUFFER_CACHE"))
+    return boards
 
 
 def _store(config: Config, setting: str) -> RedisStore:

@@ -49,17 +49,19 @@ BOARD_NAMES = (
 )
 """Those of leaderboards; few connections need them."""
 WITH_SCORES = frozenset({"score", "board_look", "board_install", "board_finish"})
-"""Those that begin with `batches.lua` and `scores.lua`."""
-WITH_BATCHES = frozenset({"count", "put", "seal", "board_begin"})
+"""Those that have `scores.lua` before them."""
+WITH_BATCHES = frozenset({"count", "put", "seal", "board_begin"}) | WITH_SCORES
 """Those that begin with `batches.lua`."""
 
 
 @cache
 def script(name: str) -> Script:
     """The script of `lua/<name>.lua`."""
-    parts = ("batches", name) if name in WITH_BATCHES else (name,)
+    parts: list[str] = []
+    if name in WITH_BATCHES:
+        parts.append("batches")
     if name in WITH_SCORES:
-        parts = ("batches", "scores", name)
+        parts.append("scores")
     folder = files(__package__).joinpath("lua")
-    source = b"".join(folder.joinpath(f"{part}.lua").read_bytes() for part in parts)
+    source = b"".join(folder.joinpath(f"{part}.lua").read_bytes() for part in (*parts, name))
     return Script(source, hashlib.sha1(source, usedforsecurity=False).hexdigest().encode())

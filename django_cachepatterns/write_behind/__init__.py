@@ -6,5 +6,7 @@ from __future__ import annotations
 
 from .counter import Counter
 from .draft import Draft
+from .leaderboard import Leaderboard
+from .standing import Standing
 
-__all__ = ["Counter", "Draft"]
+__all__ = ["Counter", "Draft", "Leaderboard", "Standing"]

@@ -20,7 +20,7 @@ from django_cachepatterns import CachePolicy
 from django_cachepatterns.managers import CachedManager
 from django_cachepatterns.models import CachedModel
 from django_cachepatterns.querysets import CachedQuerySet
-from django_cachepatterns.write_behind import Counter
+from django_cachepatterns.write_behind import Counter, Leaderboard
 
 
 class Shelf(CachedModel):
@@ -384,3 +384,41 @@ class Listing(CachedModel):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["shelf", "rank"], name="rank_on_shelf"),)
+
+
+class Player(CachedModel):
+    """Ranked by a score that every player has, and by a time that some have."""
+
+    name = models.CharField(max_length=40, default="")
+    score = models.IntegerField(default=0)
+    best_time = models.BigIntegerField(null=True)
+
+    cache_policy = CachePolicy(ttl=600)
+
+
+class Champion(Player):
+    """Ranked with the players: it shares their table."""
+
+    titles = models.IntegerField(default=0)
+
+    cache_policy = CachePolicy(ttl=600)
+
+
+class Word(models.Model):
+    """Ranked and not cached, by a key that is a text."""
+
+    text = models.CharField(primary_key=True, max_length=40)
+    uses = models.PositiveIntegerField(null=True)
+
+
+class Track(models.Model):
+    """Ranked by a key that is no integer."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    plays = models.BigIntegerField(null=True)
+
+
+players = Leaderboard("players", model="testapp.Player", field="score")
+fastest = Leaderboard("fastest", model=Player, field="best_time", order="asc")
+words = Leaderboard("words", model=Word, field="uses")
+tracks = Leaderboard("tracks", model=Track, field="plays")

@@ -12,7 +12,7 @@
 --
 -- Returns 1, or 0 where the claim or the new board has been lost.
 if call('GET', KEYS[8]) ~= 'rebuild:' .. ARGV[9] then return 0 end
-if ARGV[3] ~= ARGV[10] or call('EXISTS', KEYS[9]) == 0 then return 0 end
+if ARGV[3] ~= ARGV[10] or not call('ZSCORE', KEYS[9], '\255') then return 0 end
 local new = KEYS[9]
 local known = {}
 for at = 11, #ARGV do known[ARGV[at]] = true end

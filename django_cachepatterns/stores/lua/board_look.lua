@@ -11,7 +11,10 @@
 be_born()
 local rebuilt = string.sub(call('GET', KEYS[8]) or '', 1, 8) == 'rebuild:'
 local has_board = call('EXISTS', board) == 1
-if not has_board and not rebuilt then return {} end
+if not has_board and not rebuilt then
+  call('DEL', KEYS[6]) -- Who builds one will read the database later than now.
+  return {}
+end
 local number = call('INCR', KEYS[9])
 local members, batches = {}, {}
 for at = 10, #ARGV do
