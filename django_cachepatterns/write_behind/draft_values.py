@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import DataError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import JSONField, Model
+from django.db.models import FileField, JSONField, Model
 
 from .. import fields
 from .draft_wire import Json
@@ -104,6 +104,8 @@ class DraftColumn:
             if value is None:
                 return None
             return Json(json.dumps(value, cls=self.field.encoder, allow_nan=False))
+        if isinstance(self.field, FileField) and value is None:
+            value = ""  # As a save has it.
         field = self._target
         return plain(field.get_prep_value(field.to_python(value)))
 
@@ -207,18 +209,28 @@ def _stored(field: Any, value: Any, connection: BaseDatabaseWrapper) -> Any:
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(connection.timezone)
     if hasattr(value, "isempty"):
-        return _stored_range(_of_range_type(field, value), connection)
+        return _stored_range(value, connection)
+    if isinstance(value, dict) and connection.vendor == "postgresql":
+        return _ordered(value.items())
     return value
 
 
 def _stored_json(text: str) -> str:
-    """What `jsonb` gives back: it keeps numbers as decimals, so that 1e300 has all its digits."""
+    """What `jsonb` gives back: numbers are decimals there, so that 1e300 has all its digits, and
+    keys are in the order of their lengths.
+    """
 
     def number(token: str) -> int | float:
-        digits = format(Decimal(token), "f")
+        digits = format(abs(value) if (value := Decimal(token)).is_zero() else value, "f")
         return float(digits) if "." in digits else int(digits)
 
-    return json.dumps(json.loads(text, parse_float=number))
+    return json.dumps(json.loads(text, parse_float=number, object_pairs_hook=_ordered))
+
+
+def _ordered(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """A dict in PostgreSQL's order of keys, of `jsonb` and `hstore`: by length, then by bytes."""
+    found = {key.encode("utf-8", "surrogatepass"): (key, value) for key, value in pairs}
+    return dict(found[key] for key in sorted(found, key=lambda each: (len(each), each)))
 
 
 def _stored_range(value: Any, connection: BaseDatabaseWrapper) -> Any:
