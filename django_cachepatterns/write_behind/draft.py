@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -171,6 +172,28 @@ class Draft(Buffer[Row]):
             around.record(alias, self.name, ((each, around.EVERYTHING, at) for each in members))
             draft_letters.supersede(self, alias, written)
             transaction.on_commit(partial(self._discard, members), using=alias)
+
+    async def asave(
+        self, pk: Any, values: Mapping[str, Any] | None = None, /, **named: Any
+    ) -> None:
+        """`save` in a coroutine."""
+        await sync_to_async(self.save)(pk, values, **named)
+
+    async def asave_many(self, rows: Mapping[Any, Mapping[str, Any]], **options: Any) -> None:
+        """`save_many` in a coroutine."""
+        await sync_to_async(self.save_many)(rows, **options)
+
+    async def aget(self, pk: Any) -> DraftRow | None:
+        """`get` in a coroutine."""
+        return await sync_to_async(self.get)(pk)
+
+    async def aget_many(self, pks: Iterable[Any]) -> dict[Any, DraftRow]:
+        """`get_many` in a coroutine."""
+        return await sync_to_async(self.get_many)(pks)
+
+    async def adiscard(self, pk: Any) -> None:
+        """`discard` in a coroutine."""
+        await sync_to_async(self.discard)(pk)
 
     def pending(self) -> int:
         """How many rows wait to be flushed; one that waits in two batches counts twice.

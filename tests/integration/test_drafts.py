@@ -8,12 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connection, transaction
+from pytest_django.fixtures import SettingsWrapper
 
 from django_cachepatterns import hooks
 from django_cachepatterns.exceptions import PolicyError
 from django_cachepatterns.testing import assert_store_commands, outage
-from django_cachepatterns.write_behind import Draft, dead_letters, registry
+from django_cachepatterns.write_behind import Draft, dead_letters, pruning, registry
 from django_cachepatterns.write_behind.records import DeadLetter, DirectWrite
 from tests.testapp.models import Cart, Listing, Shelf, TextRow, UuidRow
 
@@ -233,6 +235,33 @@ def test_what_is_saved_after_an_outage_is_newer(cart: Draft) -> None:
     assert in_database(row.pk) == ({"newest": 1}, 1)
 
 
+def test_what_went_around_is_forgotten_with_the_ledger(
+    cart: Draft, settings: SettingsWrapper
+) -> None:
+    row = Cart.objects.create()
+    with outage():
+        cart.save(row.pk, items={"new": 1})
+    pruning.prune()
+    assert DirectWrite.objects.count() == 1
+    settings.CACHEPATTERNS = {**settings.CACHEPATTERNS, "LEDGER_KEEP": 0}
+    pruning.prune()
+    assert not DirectWrite.objects.exists()
+
+
+def test_coroutines(cart: Draft) -> None:
+    row = Cart.objects.create()
+
+    async def use() -> None:
+        await cart.asave(row.pk, items={"a": 1})
+        await cart.asave_many({row.pk: {"total": 2}})
+        assert await cart.aget(row.pk) == {"items": {"a": 1}, "total": 2}
+        await cart.adiscard(row.pk)
+        assert list(await cart.aget_many([row.pk])) == [row.pk]
+
+    async_to_sync(use)()
+    assert cart.pending() == 0
+
+
 def test_a_full_buffer_takes_what_it_has_already(draft_of: MakeDraft) -> None:
     draft = draft_of(Cart, fields=["items", "total"], max_pending=1)
     one, two = Cart.objects.create(), Cart.objects.create()
@@ -444,7 +473,12 @@ def test_what_cannot_be_read_is_a_letter_of_its_own(draft_of: MakeDraft) -> None
     done = new.flush()
     assert (done.rows, done.refused) == (1, 1)
     assert in_database(row.pk) == ({}, 4)
-    assert "items" in DeadLetter.objects.get().reason
+    letter = DeadLetter.objects.get()
+    assert "items" in letter.reason
+    tried = dead_letters.retry(letter)
+    assert tried.outcome is dead_letters.Outcome.REFUSED
+    assert "cannot be read" in tried.reason
+    assert DeadLetter.objects.exists()
 
 
 @pytest.mark.parametrize(
