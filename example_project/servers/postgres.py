@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from .ports import HOST, on_free_port
 
 with warnings.catch_warnings():
@@ -58,13 +60,18 @@ class Postgres:
         return f"postgres://postgres@{HOST}:{self.port}/postgres"
 
     def start(self) -> None:
-        """Make the data folder where it is missing, and start the server on a free port."""
+        """Make the data folder where it is missing, and start the server: on a free port the first
+        time, on the same port ever after.
+        """
         self.data.mkdir(exist_ok=True)
         if os.geteuid() == 0:
             _prepare_for_system_user(self.data)
         if not (self.data / "PG_VERSION").exists():
             initdb(INITDB_OPTIONS, **self._as_owner())
-        on_free_port(self._start_on, busy=(subprocess.CalledProcessError,))
+        if self.port:
+            self._start_on(self.port)
+        else:
+            on_free_port(self._start_on, busy=(subprocess.CalledProcessError,))
 
     def _start_on(self, port: int) -> None:
         options = f"-h {HOST} -p {port} " + " ".join(
@@ -77,6 +84,20 @@ class Postgres:
         """Stop the server without waiting for its clients."""
         with contextlib.suppress(subprocess.CalledProcessError):  # it has stopped already
             pg_ctl(["stop", "-w", "-m", "fast"], **self._as_owner())
+
+    def kill(self) -> None:
+        """Kill all of the server's processes as a crash would. `start` recovers what it had."""
+        pid_file = self.data / "postmaster.pid"
+        postmaster = psutil.Process(int(pid_file.read_text().split()[0]))
+        postmaster.suspend()  # It starts no others meanwhile.
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        while any(map(_is_alive, processes)):
+            time.sleep(0.01)
+        # A process that nobody has waited for still has its number, which would look like a server.
+        pid_file.unlink()
 
     def _as_owner(self) -> dict[str, Any]:
         owner: dict[str, Any] = {"pgdata": self.data, "cwd": self.data}
@@ -95,6 +116,13 @@ def running_postgres(folder: Path, *, durable: bool = True) -> Iterator[Postgres
         yield server
     finally:
         server.stop()
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _prepare_for_system_user(data: Path) -> None:

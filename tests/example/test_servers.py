@@ -11,7 +11,8 @@ import psycopg
 import pytest
 import redis
 
-from example_project.servers import Valkey, running_servers
+from example_project.servers import Valkey, running_servers, running_valkey
+from example_project.servers.postgres import running_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -108,3 +109,36 @@ def test_valkey_hangs_while_it_is_paused(own_valkey: Valkey) -> None:
             client.ping()
         own_valkey.resume()
         assert client.ping()
+
+
+def test_a_durable_valkey_has_kept_what_it_acknowledged(tmp_path: Path) -> None:
+    with (
+        running_valkey(tmp_path, durable=True) as server,
+        redis.Redis.from_url(server.url) as client,
+    ):
+        client.set("key", "old")
+        server.copy_data(tmp_path / "copy")
+        client.set("key", "new")
+        server.kill()
+        server.start()
+        assert client.get("key") == b"new"
+        server.kill()
+        server.put_back(tmp_path / "copy")
+        server.start()
+        assert client.get("key") == b"old"
+
+
+def test_postgres_is_killed_and_comes_back_with_its_data_on_the_same_port(tmp_path: Path) -> None:
+    with running_postgres(tmp_path) as server:
+        url = server.url
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 7 AS n")
+            server.kill()
+            with pytest.raises(psycopg.OperationalError):
+                connection.execute("SELECT n FROM kept")
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(url)
+        server.start()
+        assert server.url == url
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT n FROM kept").fetchone() == (7,)
