@@ -264,6 +264,47 @@ def _save_twice(models: Models, instance: Any) -> None:
         instance.save()
 
 
+def _born(models: Models) -> None:
+    """A batch that is under way, so that none has to be born."""
+    if counter := getattr(models.item, "quantity_counter", None):
+        counter.flush()
+        counter.increment(1)
+
+
+def _increment(models: Models, pks: Iterable[int]) -> None:
+    from django.db.models import F
+
+    if counter := getattr(models.item, "quantity_counter", None):
+        counter.increment_many(dict.fromkeys(pks, 1))
+        return
+    for pk in pks:
+        models.item.objects.filter(pk=pk).update(quantity=F("quantity") + 1)
+
+
+def _seen(models: Models) -> int:
+    """A row that is cached, with something that waits."""
+    _born(models)
+    models.item.objects.get(pk=1)
+    return 1
+
+
+def _value(models: Models, pk: int) -> int:
+    if counter := getattr(models.item, "quantity_counter", None):
+        return int(counter.values([pk])[pk])
+    return int(models.item.objects.values_list("quantity", flat=True).get(pk=pk))
+
+
+def _waiting(models: Models) -> None:
+    """As many rows to flush; a plain model has none."""
+    if hasattr(models.item, "quantity_counter"):
+        _increment(models, range(1, BULK + 1))
+
+
+def _flush(models: Models, _: None) -> None:
+    if counter := getattr(models.item, "quantity_counter", None):
+        counter.flush()
+
+
 OPERATIONS = (
     Operation("get(pk=), hit", lambda models, pk: models.item.objects.get(pk=pk), _hit),
     Operation("get(slug=), hit", lambda models, slug: models.item.objects.get(slug=slug), _slug),
@@ -298,6 +339,14 @@ OPERATIONS = (
         lambda models, pks: models.item.objects.filter(pk__in=pks).update(quantity=1),
         _many,
     ),
+    Operation("increment(); update(F() + 1)", lambda models, _: _increment(models, [1]), _born),
+    Operation(
+        f"increment_many() of {BULK:,}; as many update(F() + 1)",
+        lambda models, _: _increment(models, range(1, BULK + 1)),
+        _born,
+    ),
+    Operation("a live value, row cached", _value, _seen),
+    Operation(f"flush() of {BULK:,} rows", _flush, _waiting),
     Operation("delete() of a row", lambda models, instance: instance.delete(), _new),
     Operation(
         f"delete() of a row with a cascade of {CASCADE}",

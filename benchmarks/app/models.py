@@ -42,6 +42,7 @@ class CachedItem(Item, CachedModel):
     """This library."""
 
     cache_policy = CachePolicy(pattern="read_through", ttl=3600, lookups=["slug"])
+    quantity_counter = Counter("quantity")
 
 
 class WrittenItem(Item, CachedModel):
