@@ -55,7 +55,7 @@ def _lookup_problems(model: type[Model], policy: CachePolicy) -> Iterator[CheckM
                 break
             fields.append(field)
         else:
-            if not _is_unique(model, fields):
+            if not is_unique(model, fields):
                 yield error_of(
                     model,
                     "E011",
@@ -107,7 +107,8 @@ def _column_problems(model: type[Model], policy: CachePolicy) -> Iterator[CheckM
             )
 
 
-def _is_unique(model: type[Model], fields: Iterable[Field[Any, Any]]) -> bool:
+def is_unique(model: type[Model], fields: Iterable[Field[Any, Any]]) -> bool:
+    """Whether some columns together lead to one row, of which no condition is asked."""
     wanted = {field.name for field in fields}
     meta = model._meta
     if any(field.unique and {field.name} <= wanted for field in meta.concrete_fields):

@@ -30,11 +30,7 @@ def check_settings(**kwargs: Any) -> Iterator[CheckMessage]:
         )
     for name in ("TIMEOUT", "MARK_TTL"):
         value = config.values[name]
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not 0.001 <= value < 1e9
-        ):
+        if not _is_seconds(value):
             yield Error(
                 f"CACHEPATTERNS[{name!r}] is {value!r}; it must be a positive number of seconds.",
                 hint=f"Leave it out to get {conf.DEFAULTS[name]}.",
@@ -47,8 +43,31 @@ def check_settings(**kwargs: Any) -> Iterator[CheckMessage]:
             hint="Leave it out to get 'cp'.",
             id="cachepatterns.E023",
         )
+    yield from _write_behind_problems(config)
     yield from _store_problems(config)
     yield from _policies_problems(config)
+
+
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and value is not True and 0.001 <= value < 1e9
+
+
+def _write_behind_problems(config: conf.Config) -> Iterator[CheckMessage]:
+    keep = config.values["LEDGER_KEEP"]
+    if not _is_seconds(keep):
+        yield Error(
+            f"CACHEPATTERNS['LEDGER_KEEP'] is {keep!r}; it must be a positive number of seconds, "
+            "longer than the age of any snapshot of the buffer server that may be restored.",
+            hint=f"Leave it out to get {conf.DEFAULTS['LEDGER_KEEP']}, which is a week.",
+            id="cachepatterns.E026",
+        )
+    drain = config.values["DRAIN_AT_EXIT"]
+    if not isinstance(drain, bool):
+        yield Error(
+            f"CACHEPATTERNS['DRAIN_AT_EXIT'] is {drain!r}; it must be True or False.",
+            hint="Leave it out to have processes flush what they have counted when they end.",
+            id="cachepatterns.E027",
+        )
 
 
 def _store_problems(config: conf.Config) -> Iterator[CheckMessage]:

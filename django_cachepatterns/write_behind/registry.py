@@ -34,8 +34,17 @@ def unregister(buffer: Buffer[Any]) -> None:
 
 def buffers() -> list[Buffer[Any]]:
     """Every buffer of this project, in the order of their names."""
-    found = {**_of_models(), **_named}
+    found = {buffer.name.lower(): buffer for buffer in every()}
     return [found[name] for name in sorted(found)]
+
+
+def every() -> list[Buffer[Any]]:
+    """The same with those that share a name, which a system check refuses."""
+    found = [
+        descriptor.buffer_of(model) for model in apps.get_models() for descriptor in declared(model)
+    ]
+    # Inherited ones belong to the model whose field it is, and are found there, too.
+    return list({id(buffer): buffer for buffer in [*found, *_named.values()]}.values())
 
 
 def chosen(names: Iterable[str]) -> list[Buffer[Any]]:
@@ -50,16 +59,6 @@ def chosen(names: Iterable[str]) -> list[Buffer[Any]]:
             known = ", ".join(buffer.name for buffer in found.values()) or "there is none"
             raise PolicyError(f"No write-behind buffer is called {name!r}. Use one of: {known}.")
     return [found[name] for name in wanted] or list(found.values())
-
-
-def _of_models() -> dict[str, Buffer[Any]]:
-    """The buffers that are attributes of models; inherited ones belong to whose field it is."""
-    found: dict[str, Buffer[Any]] = {}
-    for model in apps.get_models():
-        for descriptor in declared(model):
-            buffer = descriptor.buffer_of(model)
-            found[buffer.name.lower()] = buffer
-    return found
 
 
 def declared(model: type[Model]) -> list[Any]:
