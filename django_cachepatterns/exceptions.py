@@ -18,8 +18,12 @@ class OutcomeUnknown(StoreUnavailable):
     """A command was sent and no reply came: it may have been carried out.
 
     Raised to the caller by write-behind with `strict=True`, which may ask again under the same
-    operation id.
+    operation id: that is `operation`.
     """
+
+    def __init__(self, message: str, operation: str | None = None) -> None:
+        super().__init__(message)
+        self.operation = operation
 
 
 class BufferFull(CachePatternsError):

@@ -61,7 +61,8 @@ def sent(
             return None
         raise OutcomeUnknown(
             f"{buffer.name}: the buffer server cannot be reached ({error}), so nobody knows "
-            f"whether operation {given.operation!r} was carried out before. Try it again later."
+            f"whether operation {given.operation!r} was carried out before. Try it again later.",
+            given.operation,
         ) from error
     if outcome != FULL:
         return outcome
@@ -100,7 +101,8 @@ def _sent(
         f"{buffer.name}: the buffer server did not answer ({unknown}), so nobody knows whether "
         f"operation {operation.decode()!r} was carried out. Try again with "
         f"operation={operation.decode()!r}: within ten minutes it counts once, however often it "
-        "is tried."
+        "is tried.",
+        operation.decode(),
     ) from unknown
 
 

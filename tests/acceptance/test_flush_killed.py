@@ -25,7 +25,7 @@ ROUNDS = 10
 
 def test_flushers_killed_at_each_step_50_times() -> None:
     verdict = _carried_out(Run(made_plans(KILLS)))
-    assert not verdict.survivors
+    assert not verdict.others
     assert {point: verdict.kills[point] for point in POINTS} == dict.fromkeys(POINTS, KILLS)
     _assert_that_it_was_tried(verdict)
     assert verdict.differences == {}
@@ -47,7 +47,7 @@ def test_each_batch_is_in_the_ledger_and_was_applied_once() -> None:
 def test_each_safeguard_is_missed(missing: str) -> None:
     for seed in range(ROUNDS):
         verdict = _carried_out(Run(made_plans(3, seed=seed), missing))
-        assert not verdict.survivors
+        assert not verdict.others
         if verdict.differences:
             return
     pytest.fail("Nothing was found: a test that cannot fail.")

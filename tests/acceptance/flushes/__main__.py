@@ -36,7 +36,7 @@ def _run(options: argparse.Namespace) -> int:
         verdict = Run(plans, options.without).carried_out(Scene.here(TIMEOUT=10))
     print(verdict.table())
     print(verdict.text())
-    return 1 if verdict.differences or verdict.tally.examples or verdict.survivors else 0
+    return 1 if verdict.differences or verdict.tally.examples or verdict.others else 0
 
 
 def _parser() -> argparse.ArgumentParser:

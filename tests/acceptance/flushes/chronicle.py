@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-KILLED, FAILED = "killed", "failed"
-"""What is told beside the steps of a flush, with the step at which it came to that."""
+KILLED, FAILED, OUTAGE = "killed", "failed", "outage"
+"""What is told beside the steps of a flush: with where it was, why, and of which server."""
 NO_BATCH = "-"
 
 
@@ -17,9 +17,9 @@ class Event(NamedTuple):
 
     Args:
         pid: its process.
-        what: a step of a flush, `KILLED` or `FAILED`.
+        what: a step of a flush, `KILLED`, `FAILED` or `OUTAGE`.
         batch: the id of a batch, or `NO_BATCH`.
-        words: where it was killed, or why it has failed.
+        words: where it was killed, why it has failed, or which server was away.
     """
 
     pid: int

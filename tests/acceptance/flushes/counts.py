@@ -36,6 +36,10 @@ class Counts:
         """The sum that was acknowledged for a row."""
         return sum(self._acknowledged[pk - 1 :: ROWS])
 
+    def total(self) -> int:
+        """The sum that was acknowledged for all rows."""
+        return sum(self._acknowledged)
+
     def all_acknowledged(self) -> dict[int, int]:
         """The sums that were acknowledged, by row."""
         return {pk: self.acknowledged(pk) for pk in PKS}

@@ -7,12 +7,17 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import NoReturn
+
+import psycopg
+from django.db import connection
 
 from django_cachepatterns import hooks
 
-from .chronicle import FAILED, KILLED, Chronicle
+from .chronicle import FAILED, KILLED, OUTAGE, Chronicle
 from .ground import counter
-from .plans import ANYWHERE, Plan
+from .plans import ANYWHERE, FLUSHER, UNHEARD_COMMIT, Plan
 
 PAUSE = 0.003
 """The longest pause after a step, in seconds: time for others to come to the same batch."""
@@ -21,18 +26,26 @@ LIFE = 0.04
 
 
 class Flusher:
-    """Flushes, and kills its own process when it gets to its step.
+    """Flushes, and has its own process or a server killed when it gets to its step.
 
     Args:
         chronicle: to whom it tells each step.
-        plan: where it is killed; `None`: nowhere.
+        pipe: to who kills servers.
+        plan: where that is; `None`: nowhere.
     """
 
-    def __init__(self, chronicle: Chronicle, plan: Plan | None = None) -> None:
-        self._chronicle, self._plan = chronicle, plan
+    def __init__(
+        self, chronicle: Chronicle, pipe: Connection | None = None, plan: Plan | None = None
+    ) -> None:
+        self._chronicle, self._pipe, self._plan = chronicle, pipe, plan
         self._left = plan.visit if plan is not None else 0
         self._rng = random.Random(plan.seed if plan is not None else 0)
         self._buffer = counter()
+        self._flushes_since = 0
+
+    def has_recovered(self) -> bool:
+        """Whether it has flushed something, without an error, since the outage."""
+        return self._flushes_since > 0
 
     def flush_until(self, stopped: Callable[[], bool]) -> None:
         """Flush again and again."""
@@ -42,10 +55,12 @@ class Flusher:
             signal.setitimer(signal.ITIMER_REAL, self._rng.uniform(0.001, LIFE))
         with hooks.listening(after_flush_step=self._at):
             while not stopped():
+                was_away = self._plan is not None and self._left <= 0
                 done = self._buffer.flush()
                 for _, reason in done.errors:
                     self._chronicle.tell(FAILED, words=reason)
-                if done.held or not done.batches:
+                self._flushes_since += was_away and bool(done.batches) and not done.errors
+                if done.held or done.errors or not done.batches:
                     time.sleep(self._rng.uniform(0, PAUSE))
 
     def _at(self, details: hooks.Flushing) -> None:
@@ -53,7 +68,26 @@ class Flusher:
         if self._plan is not None and details.step == self._plan.point:
             self._left -= 1
             if self._left == 0:
-                self._chronicle.tell(KILLED, details.batch, details.step)
-                os.kill(os.getpid(), signal.SIGKILL)
+                self._strike(self._plan, details)
         if details.batch:
             time.sleep(self._rng.uniform(0, PAUSE))
+
+    def _strike(self, plan: Plan, details: hooks.Flushing) -> None:
+        if plan.target == FLUSHER:
+            self._chronicle.tell(KILLED, details.batch, details.step)
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._chronicle.tell(OUTAGE, details.batch, plan.target)
+        if plan.target == UNHEARD_COMMIT:
+            connection.connection.commit = _commit_unheard
+        else:
+            self._pipe.send(plan.target)
+            self._pipe.recv()
+
+
+def _commit_unheard() -> NoReturn:
+    """Send the COMMIT, and hang up."""
+    raw = connection.connection
+    raw.pgconn.send_query(b"COMMIT")
+    raw.pgconn.flush()
+    raw.close()
+    raise psycopg.OperationalError("The connection broke while it was committing.")

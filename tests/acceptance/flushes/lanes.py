@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from typing import Any
 
 from django.db import connections
@@ -17,43 +19,73 @@ from tests.testapp.models import Page
 from . import sabotage
 from .chronicle import KILLED, Chronicle
 from .flusher import Flusher
-from .plans import ANYWHERE, Plan
+from .plans import ANYWHERE, FLUSHER, Plan
 
 CLAIM_TTL = 1
 """Milliseconds. A claim that lapses at once keeps nobody away from a batch that another is at."""
+PATIENCE = 120.0
+"""Seconds that a flusher may live."""
+
+
+class Lane:
+    """Forks one flusher after another.
+
+    Args:
+        chronicle: what the flushers tell.
+        pipe: to who kills servers.
+    """
+
+    def __init__(self, chronicle: Chronicle, pipe: Connection) -> None:
+        self._chronicle, self._pipe = chronicle, pipe
+
+    def ends_as_planned(self, plan: Plan) -> bool:
+        """Have a flusher live as planned. Returns whether it has come to the end that it should."""
+        end = forked(lambda: self._live(plan), PATIENCE)
+        if plan.target != FLUSHER:
+            return (end.signal, end.code) == (0, 0)
+        if plan.point == ANYWHERE and end.signal == signal.SIGALRM:
+            self._chronicle.tell(KILLED, words=ANYWHERE)
+            return True
+        return end.signal == signal.SIGKILL
+
+    def _live(self, plan: Plan) -> None:
+        flusher = Flusher(self._chronicle, self._pipe, plan)
+        flusher.flush_until(flusher.has_recovered)
+        os._exit(0)
 
 
 def serve(
-    plans: Sequence[Plan], chronicle: Chronicle, missing: str | None, done: Any, stop: Any
+    plans: Sequence[Plan],
+    chronicle: Chronicle,
+    pipe: Connection,
+    missing: str | None,
+    done: Any,
+    stop: Any,
 ) -> list[Plan]:
-    """Fork a flusher for each plan, and then one that nobody kills. Returns who was not killed.
+    """Fork a flusher for each plan, and then flush until told to stop.
+
+    Returns the plans of those that have not come to the end that they should.
 
     Args:
+        pipe: to who kills servers.
         missing: the safeguard that is taken away.
         done: an event that is set after the last kill.
-        stop: an event that ends the last flusher.
+        stop: an event that ends it.
     """
-    _prepare(chronicle, missing)
-    survivors = [plan for plan in plans if not _is_killed(plan, chronicle)]
+    _prepare(missing)
+    chronicle.open()
+    lane = Lane(chronicle, pipe)
+    others = [plan for plan in plans if not lane.ends_as_planned(plan)]
     done.set()
     Flusher(chronicle).flush_until(stop.is_set)
-    return survivors
+    return others
 
 
-def _prepare(chronicle: Chronicle, missing: str | None) -> None:
+def _prepare(missing: str | None) -> None:
     """Have everything imported; and no connection left that children would share."""
     flushing.CLAIM_TTL = CLAIM_TTL
     if missing is not None:
         sabotage.SABOTAGES[missing]()
-    chronicle.open()
     list(Page.objects.filter(pk=0))
     connections.close_all()
     store_of(conf.config()).close()
-
-
-def _is_killed(plan: Plan, chronicle: Chronicle) -> bool:
-    end = forked(lambda: Flusher(chronicle, plan).flush_until(lambda: False))
-    if plan.point == ANYWHERE and end.signal == signal.SIGALRM:
-        chronicle.tell(KILLED, words=ANYWHERE)
-        return True
-    return end.signal == signal.SIGKILL

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.acceptance.history.crew import Job, at_work, spawn
 from tests.acceptance.history.scene import Scene
@@ -14,7 +15,8 @@ from tests.acceptance.history.tally import Tally
 
 from .chronicle import Chronicle
 from .counts import Counts
-from .plans import Plan
+from .outages import Outages
+from .plans import VALKEY, Plan
 from .verdict import Verdict
 
 LANES, WRITERS, READERS = 2, 2, 1
@@ -29,10 +31,14 @@ class Run:
     Args:
         plans: where flushers are killed; every second one in the same lane.
         missing: the safeguard that is taken away, by its name in `sabotage`.
+        servers: handles of the servers that flushers may have killed, by their names in `plans`.
+        strict: whether every increment has an operation id.
     """
 
     plans: Sequence[Plan]
     missing: str | None = None
+    servers: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
 
     def carried_out(self, scene: Scene) -> Verdict:
         """Carry it out, on rows that are laid."""
@@ -41,32 +47,48 @@ class Run:
 
     def _carry_out(self, scene: Scene, chronicle: Chronicle) -> Verdict:
         counts = Counts(WRITERS)
-        done = [spawn.Event() for _ in range(LANES)]
+        done, pipes = [spawn.Event() for _ in range(LANES)], [spawn.Pipe() for _ in range(LANES)]
         stop, over = spawn.Event(), spawn.Event()
         jobs = [
-            Job(f"{_HERE}.lanes:serve", (self.plans[n::LANES], chronicle, self.missing, each, stop))
-            for n, each in enumerate(done)
+            *self._lanes(chronicle, [theirs for _, theirs in pipes], done, stop),
+            *self._others(counts, stop),
+            Job(f"{_HERE}.account:settle", (over,)),
         ]
-        jobs += [Job(f"{_HERE}.writers:write", (n, counts, stop)) for n in range(WRITERS)]
-        jobs += [Job(f"{_HERE}.reader:read", (n, counts, stop)) for n in range(READERS)]
-        jobs += [Job(f"{_HERE}.account:settle", (over,))]
         with at_work(scene, jobs) as crew:
             began = time.monotonic()
+            outages = Outages(self.servers, [ours for ours, _ in pipes], counts)
             try:
                 for each in done:
-                    crew.wait(each, PATIENCE)
+                    crew.wait(each, PATIENCE, meanwhile=outages.attend)
             finally:
                 stop.set()
             seconds = time.monotonic() - began
             results = crew.results(PATIENCE, slice(-1))
             over.set()
             (account,) = crew.results(PATIENCE, slice(-1, None))
-        survivors = [plan for lane in results[:LANES] for plan in lane]
         return Verdict(
             list(chronicle.events()),
             account,
             counts.all_acknowledged(),
             Tally.sum(results[LANES:]),
-            survivors,
+            [plan for lane in results[:LANES] for plan in lane],
             seconds,
         )
+
+    def _lanes(
+        self, chronicle: Chronicle, pipes: Sequence[Any], done: Sequence[Any], stop: Any
+    ) -> list[Job]:
+        return [
+            Job(
+                f"{_HERE}.lanes:serve",
+                (self.plans[n::LANES], chronicle, pipes[n], self.missing, done[n], stop),
+            )
+            for n in range(LANES)
+        ]
+
+    def _others(self, counts: Counts, stop: Any) -> list[Job]:
+        writer, reader = f"{_HERE}.writers:write", f"{_HERE}.reader:read"
+        return [
+            *(Job(writer, (n, counts, self.strict, stop)) for n in range(WRITERS)),
+            *(Job(reader, (n, counts, VALKEY not in self.servers, stop)) for n in range(READERS)),
+        ]

@@ -10,7 +10,7 @@ from functools import cached_property
 from tests.acceptance.history.tally import Tally
 
 from .account import Account
-from .chronicle import FAILED, KILLED, NO_BATCH, Event
+from .chronicle import FAILED, KILLED, NO_BATCH, OUTAGE, Event
 from .ground import BATCH_ROWS
 from .plans import POINTS, Plan
 
@@ -24,7 +24,7 @@ class Verdict:
         account: what there was at the end.
         acknowledged: what writers were told is counted, by row.
         tally: what writers and readers counted.
-        survivors: plans of flushers that were not killed.
+        others: plans of flushers that have not come to the end that they should.
         seconds: how long it took.
     """
 
@@ -32,7 +32,7 @@ class Verdict:
     account: Account
     acknowledged: dict[int, int]
     tally: Tally
-    survivors: Sequence[Plan]
+    others: Sequence[Plan]
     seconds: float
 
     @cached_property
@@ -46,6 +46,11 @@ class Verdict:
     def kills(self) -> Counter[str]:
         """How often a flusher was killed, by step."""
         return Counter(event.words for event in self.events if event.what == KILLED)
+
+    @cached_property
+    def outages(self) -> Counter[str]:
+        """How often a server was away, by what was asked for."""
+        return Counter(event.words for event in self.events if event.what == OUTAGE)
 
     @cached_property
     def failures(self) -> list[str]:
@@ -107,14 +112,17 @@ class Verdict:
         """The figures."""
         counts = self.tally.counts
         kills = ", ".join(f"{self.kills[point]} {point}" for point in POINTS if self.kills[point])
+        outages = ", ".join(f"{name}: {number}" for name, number in self.outages.items())
         return (
-            f"\n{sum(self.kills.values())} flushers killed in {self.seconds:.1f} s ({kills}); "
+            f"\n{self.seconds:.1f} s; {sum(self.kills.values())} flushers killed ({kills}); "
+            f"outages: {sum(self.outages.values())} ({outages}); "
             f"{len(self.account.ledger):,} batches, {self.full_batches:,} full; "
             f"{self.overlaps:,} times two at one batch, {self.found_applied:,} times it was "
             f"applied already; {len(self.failures)} flushes failed\n"
             f"{counts['calls']:,} calls, {counts['increment']:,} increments, a sum of "
             f"{sum(self.acknowledged.values()):,}; {counts['direct']:,} direct, "
-            f"{counts['unknown']:,} unknown; {counts['reads']:,} live values, "
+            f"{counts['unknown']:,} unknown, {counts['outcomes unknown']:,} to be tried again, in "
+            f"{counts['tries again']:,} tries; {counts['reads']:,} live values, "
             f"{counts['backwards']} went backwards, {counts['too little']} too little, "
             f"{counts['too much']} too much; difference {sum(self.differences.values())} in "
             f"{len(self.differences)} rows"

@@ -7,7 +7,7 @@ import importlib
 import multiprocessing as mp
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
@@ -40,10 +40,14 @@ class Crew:
         """What each process returns, or some of them, within `timeout` seconds for each."""
         return [_received(report, timeout) for report in self._reports[which]]
 
-    def wait(self, event: Any, timeout: float) -> None:
-        """Wait for an event. Raises `RuntimeError` where a process ends before that."""
+    def wait(self, event: Any, timeout: float, meanwhile: Callable[[], object]) -> None:
+        """Wait for an event, and do something again and again until it comes.
+
+        Raises `RuntimeError` where a process ends before that.
+        """
         ends = time.monotonic() + timeout
-        while not event.wait(0.1):
+        while not event.wait(0.01):
+            meanwhile()
             if any(report.poll() for report in self._reports):
                 raise RuntimeError("A process of the run has ended; its error may be above.")
             if time.monotonic() > ends:

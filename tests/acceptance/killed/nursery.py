@@ -47,22 +47,22 @@ def _prepare() -> None:
     store_of(conf.config()).close()
 
 
-def forked(life: Callable[[], object]) -> End:
-    """Fork a process, have it live, and wait for its end."""
+def forked(life: Callable[[], object], patience: float = PATIENCE) -> End:
+    """Fork a process, have it live, and wait for its end, for `patience` seconds."""
     began = time.monotonic()
     pid = os.fork()
     if pid == 0:
         _live(life)
-    status = _wait(pid)
+    status = _wait(pid, patience)
     seconds = time.monotonic() - began
     if os.WIFSIGNALED(status):
         return End(os.WTERMSIG(status), 0, seconds)
     return End(0, os.WEXITSTATUS(status), seconds)
 
 
-def _wait(pid: int) -> int:
+def _wait(pid: int, patience: float) -> int:
     """The exit status; a child that hangs is killed, which its code tells from the others."""
-    ends = time.monotonic() + PATIENCE
+    ends = time.monotonic() + patience
     while time.monotonic() < ends:
         found, status = os.waitpid(pid, os.WNOHANG)
         if found:
