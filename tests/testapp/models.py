@@ -422,3 +422,25 @@ players = Leaderboard("players", model="testapp.Player", field="score")
 fastest = Leaderboard("fastest", model=Player, field="best_time", order="asc")
 words = Leaderboard("words", model=Word, field="uses")
 tracks = Leaderboard("tracks", model=Track, field="plays")
+
+
+class Portable(CachedModel):
+    """A column of every kind that each database has."""
+
+    small = models.SmallIntegerField(null=True)
+    big = models.BigIntegerField(null=True)
+    decimal = models.DecimalField(max_digits=12, decimal_places=3, null=True)
+    floating = models.FloatField(null=True)
+    boolean = models.BooleanField(null=True)
+    char = models.CharField(max_length=100, null=True)
+    text = models.TextField(null=True)
+    date = models.DateField(null=True)
+    time = models.TimeField(null=True)
+    at = models.DateTimeField(null=True)
+    duration = models.DurationField(null=True)
+    uuid = models.UUIDField(null=True)
+    json = models.JSONField(null=True)
+    binary = models.BinaryField(null=True)
+    ip = models.GenericIPAddressField(null=True)
+    file = models.FileField(null=True)
+    commas = Commas(null=True)
