@@ -122,6 +122,7 @@ def retry(letter: DeadLetter) -> Retried:
             write_log(alias).begin(buffer.touched([pk], alias))
             found = buffer.apply(connections[alias], {pk: change})
             connections[alias].check_constraints()
+            buffer.rewritten([pk])
     except DatabaseError as error:
         if not is_refusal(error):
             raise
