@@ -32,6 +32,7 @@ READERS_WAIT = 0.5
 """Seconds that a reader waits for somebody else's rebuild, before it asks the database."""
 PATIENCE = 30.0
 """Seconds that `rebuild()` and `reset()` wait for a flush that is under way."""
+TRIES = 5
 _PAUSE = 0.01
 
 Waiting = Mapping[str, Mapping[bytes, bytes]]
@@ -73,9 +74,14 @@ def rebuild(board: Leaderboard) -> None:
             "written, or a snapshot that may be old. Rebuild after it."
         )
     server, keys = board.server(), board.board_keys()
-    with _waited_for(board, server, keys) as token:
-        if not _built(board, server, keys, token):
-            raise _gave_way(board)
+    for _ in range(TRIES):
+        with _waited_for(board, server, keys) as token:
+            if _built(board, server, keys, token):
+                return
+    raise StoreUnavailable(
+        f"{board.name} could not be rebuilt: each time another process took the claim over, or the "
+        "server was restarted. The next read tries again."
+    )
 
 
 def reset(board: Leaderboard) -> None:
@@ -95,9 +101,8 @@ def reset(board: Leaderboard) -> None:
         note = _take_scores_away(board, begun)
         for batch in begun.batches:
             server.ack(keys.buffer, batch)()
-        if not _built(board, server, keys, token):
-            raise _gave_way(board)
-        unseen.forget(board, [note])
+        if _built(board, server, keys, token):
+            unseen.forget(board, [note])
 
 
 def _take_scores_away(board: Leaderboard, begun: Rebuild) -> str:
@@ -139,13 +144,6 @@ def _waited_for(board: Leaderboard, server: RedisBoards, keys: BoardKeys) -> Ite
                 "Try again."
             )
         time.sleep(_PAUSE)
-
-
-def _gave_way(board: Leaderboard) -> StoreUnavailable:
-    return StoreUnavailable(
-        f"{board.name} could not be rebuilt: another process took the claim over, or the server "
-        "was restarted. The next read rebuilds it."
-    )
 
 
 def _built(board: Leaderboard, server: RedisBoards, keys: BoardKeys, token: bytes) -> bool:
@@ -205,10 +203,9 @@ class _Renewal:
 def _change(
     board: Leaderboard, scores: dict[bytes, int | None], changes: Mapping[bytes, bytes]
 ) -> None:
-    arithmetic = board.arithmetic
     for member, text in changes.items():
         if member in scores:
-            scores[member] = arithmetic.changed(arithmetic.parse(text.decode()), scores[member])
+            scores[member] = board.arithmetic.after(text, scores[member])
 
 
 def _stored(

@@ -24,6 +24,7 @@ from ..stores.buffers import LARGEST
 from ..transactions import state
 from ..transactions.callbacks import register
 from . import live, unseen
+from .dead_letters import UNREADABLE
 from .members import member_of
 
 if TYPE_CHECKING:
@@ -59,21 +60,28 @@ def _looked_at(board: Leaderboard, members: Sequence[bytes], only_todo: bool) ->
 
 def _scores(board: Leaderboard, look: Look) -> dict[bytes, bytes]:
     """The scores of members, with what sealed batches make of them."""
-    pks = [board.members.pk(member) for member in look.members]
-    rows, done = live.flushed(board, pks, [batch for batch, _ in look.batches])
+    pks = {member: pk for member in look.members if (pk := _pk(board, member)) is not None}
+    rows, done = live.flushed(board, list(pks.values()), [batch for batch, _ in look.batches])
+    waiting = [texts for batch, texts in look.batches if batch not in done]
     found: dict[bytes, bytes] = {}
-    for at, (pk, member) in enumerate(zip(pks, look.members, strict=True)):
-        row = rows.get(member_of(board.model, pk))
+    for at, member in enumerate(look.members):
+        row = rows.get(member_of(board.model, pks[member])) if member in pks else None
         if row is None:
             found[member] = _NO_ROW
             continue
         (score,) = row
-        for batch, texts in look.batches:
-            text = texts[at]
-            if text is not None and batch not in done:
-                score = board.arithmetic.changed(board.arithmetic.parse(text.decode()), score)
+        for texts in waiting:
+            score = board.arithmetic.after(texts[at], score)
         found[member] = b"" if score is None else b"%d" % score
     return found
+
+
+def _pk(board: Leaderboard, member: bytes) -> Any:
+    """The primary key of a member; `None` where the key was of another type when it was counted."""
+    try:
+        return board.members.pk(member)
+    except UNREADABLE:
+        return None
 
 
 def drain(board: Leaderboard) -> None:

@@ -61,6 +61,16 @@ class Arithmetic:
         score += change.add
         return score if change.bound is None else self.best(score, change.bound)
 
+    def after(self, text: bytes | None, score: int | None) -> int | None:
+        """What a change makes of a score, by its text: nothing, where that cannot be read.
+
+        A flush makes such a one a dead letter.
+        """
+        try:
+            return score if text is None else self.changed(self.parse(text.decode()), score)
+        except ValueError:
+            return score
+
     def together(self, first: Change, second: Change) -> Change:
         """One change that does what two do."""
         fresh = self.changed(second, first.fresh)

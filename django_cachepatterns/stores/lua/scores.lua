@@ -48,8 +48,11 @@ local function parse(text)
   if not text then return 0, nil, nil end
   if string.sub(text, 1, 1) == '=' then return nil, nil, tonumber(string.sub(text, 2)) or removed end
   local add, bound, fresh = string.match(text, '^(.-):(.-):(.-)$')
-  if not add then return tonumber(text), nil, tonumber(text) end
-  return tonumber(add), tonumber(bound), tonumber(fresh)
+  if not add then
+    local number = tonumber(text) or 0 -- What cannot be read is the flush's business.
+    return number, nil, number
+  end
+  return tonumber(add) or 0, tonumber(bound), tonumber(fresh)
 end
 
 local function text_of(add, bound, fresh)
