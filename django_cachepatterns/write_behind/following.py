@@ -31,6 +31,14 @@ def follow(board: Leaderboard) -> None:
     apps.lazy_model_operation(partial(_connect, board), (app_label, name.lower()))
 
 
+def leave(board: Leaderboard) -> None:
+    """Listen no more: for tests that make boards."""
+    if _followed.pop(board.name.lower(), None) is not None:
+        for model in _family(board.model):
+            for signal in (signals.post_save, signals.post_delete):
+                signal.disconnect(sender=model, dispatch_uid=_uid(board))
+
+
 def _connect(board: Leaderboard, model: type[Model]) -> None:
     if _followed.get(board.name.lower()) is board:
         for each in _family(board.take(model)):
@@ -54,8 +62,14 @@ def _prepared(sender: type[Model], **kwargs: Any) -> None:
 
 def _listen(board: Leaderboard, model: type[Model]) -> None:
     for signal, receiver in ((signals.post_save, _saved), (signals.post_delete, _deleted)):
-        uid = f"{__name__}.{board.name.lower()}"
-        signal.connect(partial(receiver, board), sender=model, weak=False, dispatch_uid=uid)
+        # Where a module is loaded again, its new board takes the place of the old one.
+        signal.disconnect(sender=model, dispatch_uid=_uid(board))
+        uid, told = _uid(board), partial(receiver, board)
+        signal.connect(told, sender=model, weak=False, dispatch_uid=uid)
+
+
+def _uid(board: Leaderboard) -> str:
+    return f"{__name__}.{board.name.lower()}"
 
 
 def _saved(

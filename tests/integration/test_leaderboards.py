@@ -6,11 +6,12 @@ import uuid
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from django_cachepatterns.exceptions import PolicyError, StoreUnavailable
 from django_cachepatterns.testing import assert_store_commands, outage
-from django_cachepatterns.write_behind import Leaderboard, Standing
+from django_cachepatterns.write_behind import Standing
+from tests.integration.boards import by_sql
 from tests.testapp.models import Champion, Player, Track, Word, fastest, players, tracks, words
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -25,18 +26,6 @@ def five() -> list[Player]:
         Player.objects.create(score=score, best_time=time)
         for score, time in zip(scores, times, strict=True)
     ]
-
-
-def by_sql(board: Leaderboard) -> list[Standing]:
-    """The whole board, as a window function ranks it."""
-    table, pk = board.model._meta.db_table, board.model._meta.pk.column
-    sorted_pk = f'{pk} COLLATE "C"' if board.model is Word else pk
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT ROW_NUMBER() OVER (ORDER BY {board.field} {board.order}, {sorted_pk}), "
-            f"{pk}, {board.field} FROM {table} WHERE {board.field} IS NOT NULL ORDER BY 1"
-        )
-        return [Standing(*row) for row in cursor.fetchall()]
 
 
 def in_database(player: Player) -> int:

@@ -17,17 +17,38 @@ from django_cachepatterns import hooks
 from django_cachepatterns.models import DeadLetter
 from django_cachepatterns.write_behind import Leaderboard, Standing, dead_letters, flushing
 from example_project.servers import Valkey
+from tests.integration.boards import by_sql, lose, made
 from tests.testapp.models import Player
-
-from .test_leaderboards import by_sql
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-races = Leaderboard("races", model=Player, field="best_time", order="asc", batch_rows=3)
 Elsewhere = Callable[..., Any]
 
 ROWS = 'FROM "testapp_player" WHERE "id" IN'
 SNAPSHOT = '"best_time" IS NOT NULL'
+
+
+@pytest.fixture
+def races() -> Iterator[Leaderboard]:
+    """A board whose batches are small."""
+    options = {"field": "best_time", "order": "asc", "batch_rows": 3}
+    with made("races", model=Player, **options) as board:
+        yield board
+
+
+@pytest.fixture
+def refused() -> Iterator[Leaderboard]:
+    """A board whose column is small."""
+    with made("refused", model=Player, field="score") as board:
+        yield board
+
+
+@pytest.fixture
+def narrow() -> Iterator[Leaderboard]:
+    """A board for which little may wait."""
+    options = {"field": "best_time", "order": "asc", "max_pending": 2}
+    with made("narrow", model=Player, **options) as board:
+        yield board
 
 
 @pytest.fixture
@@ -38,7 +59,7 @@ def few() -> list[int]:
 
 
 @pytest.fixture(params=["lost", "there"])
-def board(request: pytest.FixtureRequest, few: list[int]) -> Leaderboard:
+def board(request: pytest.FixtureRequest, races: Leaderboard, few: list[int]) -> Leaderboard:
     """A board that has been lost, or that is still there."""
     if request.param == "there":
         assert races.size() == 5
@@ -75,12 +96,6 @@ def save(pk: int, time: int | None) -> None:
     player = Player.objects.nocache().get(pk=pk)
     player.best_time = time
     player.save()
-
-
-def lose(board: Leaderboard, client: redis.Redis) -> None:
-    current: Any = client.get(board.board_keys().current)
-    if current is not None:
-        client.delete(current)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -150,7 +165,7 @@ def test_a_rebuild_whose_claim_has_lapsed_begins_anew(
 
 
 def test_readers_wait_for_a_rebuild_or_ask_the_database(
-    few: list[int], elsewhere: Elsewhere
+    races: Leaderboard, few: list[int], elsewhere: Elsewhere
 ) -> None:
     with in_between(SNAPSHOT, after=lambda: answers.append(elsewhere(races.top, 9))):
         answers: list[Any] = []
@@ -160,7 +175,7 @@ def test_readers_wait_for_a_rebuild_or_ask_the_database(
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_look_is_not_led_astray_by_a_flush(
-    few: list[int], moment: str, elsewhere: Elsewhere
+    races: Leaderboard, few: list[int], moment: str, elsewhere: Elsewhere
 ) -> None:
     a, b, *_ = few
     assert races.size() == 5
@@ -181,7 +196,9 @@ def test_a_look_is_not_led_astray_by_a_flush(
     assert races.top(9) == by_sql(races)
 
 
-def test_a_look_knows_batches_that_are_applied_and_still_in_the_queue(few: list[int]) -> None:
+def test_a_look_knows_batches_that_are_applied_and_still_in_the_queue(
+    races: Leaderboard, few: list[int]
+) -> None:
     a, b, c, d, *_ = few
     assert races.size() == 5
     races.increment_many({a: 5, b: 5, c: 5})
@@ -204,7 +221,9 @@ def test_a_look_knows_batches_that_are_applied_and_still_in_the_queue(few: list[
     assert races.top(9) == by_sql(races)
 
 
-def test_who_looks_later_knows_more(few: list[int], elsewhere: Elsewhere) -> None:
+def test_who_looks_later_knows_more(
+    races: Leaderboard, few: list[int], elsewhere: Elsewhere
+) -> None:
     a = few[0]
     assert races.size() == 5
     save(a, 5)
@@ -214,6 +233,7 @@ def test_who_looks_later_knows_more(few: list[int], elsewhere: Elsewhere) -> Non
 
 
 def test_rows_that_vanish_are_taken_off_by_the_flush_that_follows_a_killed_one(
+    races: Leaderboard,
     few: list[int],
 ) -> None:
     a, b, *_ = few
@@ -233,7 +253,9 @@ def test_rows_that_vanish_are_taken_off_by_the_flush_that_follows_a_killed_one(
     assert races.top(9) == by_sql(races)
 
 
-def test_a_look_that_came_to_nothing_is_made_up_for_by_a_flush(few: list[int]) -> None:
+def test_a_look_that_came_to_nothing_is_made_up_for_by_a_flush(
+    races: Leaderboard, few: list[int]
+) -> None:
     none = few[-1]
     assert races.size() == 5
 
@@ -247,8 +269,10 @@ def test_a_look_that_came_to_nothing_is_made_up_for_by_a_flush(few: list[int]) -
     assert races.score(none) == 3
 
 
-def test_a_refused_change_is_taken_back_until_it_is_retried(few: list[int]) -> None:
-    board = Leaderboard("refused", model=Player, field="score")
+def test_a_refused_change_is_taken_back_until_it_is_retried(
+    refused: Leaderboard, few: list[int]
+) -> None:
+    board = refused
     a, b, *_ = few
     assert board.size() == 6
     board.increment_many({a: 2**40, b: 3})
@@ -266,8 +290,10 @@ def test_a_refused_change_is_taken_back_until_it_is_retried(few: list[int]) -> N
     assert board.top(9) == by_sql(board)
 
 
-def test_what_a_full_buffer_lets_through_is_on_the_board(few: list[int]) -> None:
-    board = Leaderboard("narrow", model=Player, field="best_time", order="asc", max_pending=2)
+def test_what_a_full_buffer_lets_through_is_on_the_board(
+    narrow: Leaderboard, few: list[int]
+) -> None:
+    board = narrow
     a, b, c, *_, none = few
     assert board.size() == 5
     board.increment_many({a: 1, b: 1})
@@ -281,7 +307,7 @@ def test_what_a_full_buffer_lets_through_is_on_the_board(few: list[int]) -> None
 
 
 def test_a_flusher_whose_claim_has_lapsed_stops(
-    few: list[int], monkeypatch: pytest.MonkeyPatch
+    races: Leaderboard, few: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flushing, "CLAIM_TTL", 1)
     races.increment(few[0], 1)
@@ -298,7 +324,7 @@ def test_a_flusher_whose_claim_has_lapsed_stops(
 
 
 def test_a_server_that_comes_back_with_old_data_has_no_board(
-    few: list[int], own_valkey: Valkey, settings: LazySettings
+    races: Leaderboard, few: list[int], own_valkey: Valkey, settings: LazySettings
 ) -> None:
     settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": own_valkey.url}}
     a, b, c, *_ = few
@@ -318,7 +344,9 @@ def test_a_server_that_comes_back_with_old_data_has_no_board(
     assert races.top(9) == by_sql(races)
 
 
-def test_threads_that_count_flush_lose_and_rebuild(redis_client: redis.Redis) -> None:
+def test_threads_that_count_flush_lose_and_rebuild(
+    races: Leaderboard, redis_client: redis.Redis
+) -> None:
     times = [None, 0, 0, 5, 5, 50, 50, 50, None, 7]
     pks = [Player.objects.create(best_time=time).pk for time in times]
     counted: list[dict[int, int]] = []
