@@ -121,7 +121,7 @@ def _models() -> dict[str, type[Model]]:
 
 @admin.display(description="change")
 def _change_in_short(letter: DeadLetter) -> str:
-    return Truncator(letter.payload).chars(SHORT)
+    return Truncator(" ".join(readable(letter.payload).split())).chars(SHORT)
 
 
 @admin.display(description="reason", ordering="reason")

@@ -242,6 +242,7 @@ def said(response: Any) -> list[str]:
 def test_the_list_shows_what_was_refused(client: Client, page: Page, letter: DeadLetter) -> None:
     found = client.get(reverse(LIST)).content.decode()
     assert "testapp.Page.likes" in found
+    assert ">+2</td>" in found
     assert "out of range" in found
     assert "Add dead letter" not in found
     assert str(page.pk) in client.get(reverse(LIST), {"q": "out of range"}).content.decode()
