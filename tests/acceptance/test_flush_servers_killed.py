@@ -10,14 +10,19 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.db import connection
 from django.db.utils import ConnectionHandler
+from django.test import override_settings
 
 from django_cachepatterns.hooks import FLUSH_STEPS
+from django_cachepatterns.stores import buffers
+from django_cachepatterns.write_behind.counter import CounterBuffer
 from example_project.config.database import database_from_url
 from example_project.servers import Valkey, running_valkey
 from example_project.servers.postgres import Postgres, running_postgres
 from example_project.servers.reaper import start_reaper
+from tests.testapp.models import Page
 
 from .flushes import ground
 from .flushes.plans import (
@@ -28,7 +33,9 @@ from .flushes.plans import (
     Plan,
     made_plans,
 )
+from .flushes.restored import ACTIVE, APPLIED, SEALED, Restored
 from .flushes.run import Run
+from .flushes.sabotage import SABOTAGES
 from .flushes.verdict import Verdict
 from .history.scene import Scene
 
@@ -70,6 +77,15 @@ def durable_postgres(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         yield server
 
 
+@pytest.fixture
+def restored(durable_valkey: Valkey, folder: Path) -> Iterator[Restored]:
+    """A counter in this process, on a server whose data may be put back."""
+    ground.lay(connection)
+    cache = {**settings.CACHES["default"], "LOCATION": durable_valkey.url}
+    with override_settings(CACHES={"default": cache}):
+        yield Restored(durable_valkey, CounterBuffer(Page, "views", batch_rows=3), folder / "copy")
+
+
 def test_valkey_killed_at_each_step_and_back_from_its_append_only_file(
     durable_valkey: Valkey,
 ) -> None:
@@ -97,6 +113,38 @@ def test_postgres_killed_at_each_step_in_the_middle_of_batches(durable_postgres:
     counts = verdict.tally.counts
     assert not counts["direct"] + counts["unknown"], verdict.text()
     assert len(verdict.failures) > 20, verdict.text()
+
+
+@pytest.mark.parametrize("state", [ACTIVE, SEALED, APPLIED])
+def test_valkey_is_put_back_to_an_old_copy(restored: Restored, state: str) -> None:
+    restored.put_back(state)
+    assert restored.live() == restored.counted
+    restored.count_and_flush()
+    assert _in_database() == restored.live() == restored.counted
+
+
+def test_without_epochs_what_is_counted_into_restored_batches_is_lost(
+    restored: Restored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buffers, "script", buffers.script)  # It is put back at the end.
+    SABOTAGES["without epoch"]()
+    restored.put_back(ACTIVE)
+    restored.count_and_flush()
+    assert sum(_in_database().values()) < restored.counted.total()
+
+
+def test_with_ids_at_sealing_restored_batches_are_applied_twice(
+    restored: Restored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buffers, "script", buffers.script)
+    SABOTAGES["with ids at sealing"]()
+    restored.put_back(ACTIVE)
+    restored.count_and_flush()
+    assert sum(_in_database().values()) > restored.counted.total()
+
+
+def _in_database() -> dict[int, int]:
+    return dict(Page.objects.nocache().filter(pk__lte=3).values_list("pk", "views"))
 
 
 def _assert_that_each_increment_counted_once(verdict: Verdict) -> None:

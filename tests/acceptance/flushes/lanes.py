@@ -19,6 +19,7 @@ from tests.testapp.models import Page
 from . import sabotage
 from .chronicle import KILLED, Chronicle
 from .flusher import Flusher
+from .ground import keep_quiet
 from .plans import ANYWHERE, FLUSHER, Plan
 
 CLAIM_TTL = 1
@@ -83,6 +84,7 @@ def serve(
 
 def _prepare(missing: str | None) -> None:
     """Have everything imported; and no connection left that children would share."""
+    keep_quiet()
     flushing.CLAIM_TTL = CLAIM_TTL
     if missing is not None:
         sabotage.SABOTAGES[missing]()

@@ -35,6 +35,25 @@ def without_transaction() -> None:
     flushing.transaction = SimpleNamespace(atomic=lambda **options: nullcontext())
 
 
+def without_epoch() -> None:
+    """A batch that was active before a restart of the server goes on being the active one."""
+    replace_script("count", _replacing(b"if known[1] == ARGV[3] then", b"if known[1] then"))
+
+
+def with_ids_at_sealing() -> None:
+    """A batch has its id from the moment that it is sealed, not from birth."""
+    replace_script("seal", _replacing(b"local id = call('HGET', KEYS[2], 'id')", b"local id"))
+
+
+def _replacing(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
+    def change(source: bytes) -> bytes:
+        if source.count(old) != 1:
+            raise ValueError(f"The script does not have {old!r} once. Sabotage it otherwise.")
+        return source.replace(old, new)
+
+    return change
+
+
 def replace_script(name: str, change: Callable[[bytes], bytes]) -> None:
     """Have buffers run a changed script."""
     honest = buffers.script
@@ -47,4 +66,6 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     "without ledger": without_ledger,
     "without id check": without_id_check,
     "without transaction": without_transaction,
+    "without epoch": without_epoch,
+    "with ids at sealing": with_ids_at_sealing,
 }

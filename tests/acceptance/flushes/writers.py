@@ -14,7 +14,7 @@ from django_cachepatterns.exceptions import OutcomeUnknown
 from tests.acceptance.history.tally import Tally
 
 from .counts import Counts
-from .ground import FAMILY, PKS, ROWS, counter
+from .ground import FAMILY, PKS, ROWS, counter, keep_quiet
 
 GAP = 0.004
 """Mean seconds between two increments of one writer."""
@@ -32,6 +32,7 @@ def write(number: int, counts: Counts, strict: bool, stop: Any) -> Tally:
         strict: whether every increment has an operation id, by which it is tried again where
             nobody knows what has become of it.
     """
+    keep_quiet()
     writer = Writer(number, counts, strict)
     while not stop.is_set():
         writer.count(chosen(writer.rng))
