@@ -295,8 +295,9 @@ class RedisBuffers:
 
 def _new_id() -> bytes:
     """The id of a batch: random, because a server that comes back with old data would give the
-    numbers of a sequence again."""
-    return os.urandom(16).hex().encode()
+    numbers of a sequence again. It is a UUID of version 4, for MariaDB takes no other digits."""
+    digits = os.urandom(16).hex()
+    return f"{digits[:12]}4{digits[13:16]}8{digits[17:]}".encode()
 
 
 def _pack(arguments: tuple[bytes, ...]) -> bytes:

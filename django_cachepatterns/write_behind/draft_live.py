@@ -1,15 +1,14 @@
 """What a draft's rows say now: the database's columns, and over them what waits.
 
 The buffer is looked at first, then one statement reads the rows, which batches the ledger has, and
-whether anything was written around the buffer: see `live`. What waits in a batch that the ledger
-has is in the row already, or was overtaken there.
+what was written around the buffer: see `live`. What waits in a batch that the ledger has is in the
+row already, or was overtaken there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
@@ -29,9 +28,6 @@ from .sql import Table
 if TYPE_CHECKING:
     from .draft import Draft
 
-TRIES = 5
-"""How often rows are read again that somebody writes around the buffer all the while."""
-
 
 class _Moment(NamedTuple):
     """What the database says at one moment.
@@ -39,12 +35,12 @@ class _Moment(NamedTuple):
     Args:
         rows: columns by attname, by member.
         done: the batches that have reached it.
-        around: whether anything of these rows was written around the buffer.
+        written: when values were written around the buffer, by member and column.
     """
 
     rows: dict[bytes, dict[str, Any]]
     done: set[str]
-    around: bool
+    written: dict[tuple[bytes, str], int]
 
 
 def rows_of(draft: Draft, pks: Sequence[Any]) -> Iterator[tuple[Any, DraftRow]]:
@@ -59,8 +55,7 @@ def _rows(draft: Draft, pks: Sequence[Any]) -> Iterator[tuple[Any, DraftRow]]:
     names = draft.columns()
     asked = [b"%b:%b" % (name.encode(), member) for member in members for name in names]
     looked = live.look(draft, asked)
-    waits = any(value is not None for _, values in looked for value in values)
-    moment, written = _settled(draft, pks, members, [batch for batch, _ in looked], waits)
+    moment = _moment(draft, pks, members, [batch for batch, _ in looked])
     values_of = [values for batch, values in reversed(looked) if batch not in moment.done]
     for at, (pk, member) in enumerate(zip(pks, members, strict=True)):
         waiting: dict[str, Saved] = {}
@@ -69,7 +64,7 @@ def _rows(draft: Draft, pks: Sequence[Any]) -> Iterator[tuple[Any, DraftRow]]:
             if raw is not None:
                 with suppress(CodecError):  # The flush will make a dead letter of it.
                     waiting[name] = decode(raw)
-        waiting = draft.not_overtaken(member, waiting, written)
+        waiting = draft.not_overtaken(member, waiting, moment.written)
         row = _merged(draft, moment.rows.get(member), waiting)
         if row is not None:
             yield pk, DraftRow(draft.model, pk.pk if hasattr(pk, "pk") else pk, row)
@@ -90,25 +85,7 @@ def _merged(
     return {name: found[name] for name in draft.columns() if name in found}
 
 
-def _settled(
-    draft: Draft, pks: Sequence[Any], members: list[bytes], batches: list[str], waits: bool
-) -> tuple[_Moment, dict[tuple[bytes, str], int]]:
-    """The rows, and what was written around the buffer, of one moment.
-
-    These are two statements: where there is something of the second, both are read until nobody
-    has written in between.
-    """
-    moment = _read(draft, pks, members, batches)
-    written: dict[tuple[bytes, str], int] = {}
-    for _ in range(TRIES if waits and moment.around else 0):
-        before, written = written, around.newest(draft.alias, draft.name, members)
-        if before == written:
-            break
-        moment = _read(draft, pks, members, batches)
-    return moment, written
-
-
-def _read(
+def _moment(
     draft: Draft, pks: Sequence[Any], members: Sequence[bytes], batches: Sequence[str]
 ) -> _Moment:
     connection = connections[draft.alias]
@@ -116,36 +93,50 @@ def _read(
     table = Table(connection, draft.model)
     columns = [draft.column(name).field for name in draft.columns()]
     ledger, direct = (quote(each._meta.db_table) for each in (LedgerEntry, DirectWrite))
-    flags = [f"EXISTS (SELECT 1 FROM {ledger} WHERE batch = %s)"] * len(batches)
-    texts = list(map(around.text_of, members))
-    flags.append(
-        f"EXISTS (SELECT 1 FROM {direct} WHERE buffer = %s "
-        f"AND member IN ({', '.join(['%s'] * len(texts))}))"
-    )
-    selected = [f"{table.name}.{each}" for each in (table.pk, *map(_quoted(quote), columns))]
-    batch_field: Any = LedgerEntry._meta.pk
+    mine = [f"{table.name}.{each}" for each in (table.pk, *_quoted(quote, columns))]
+    beside = [f"{ledger}.{quote('batch')}", *(f"{direct}.{quote(each)}" for each in _BESIDE)]
     keys = [fields.prepared(draft.model, getattr(pk, "pk", pk)) for pk in pks]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            # A row even where the table has none, for what is said beside it.
-            f"SELECT {', '.join(chain(flags, selected))} FROM (SELECT 1 AS one) AS moment "
-            f"LEFT JOIN {table.name} ON {table.name}.{table.pk} "
-            f"IN ({', '.join(['%s'] * len(keys))})",
-            [
-                *(batch_field.get_db_prep_value(UUID(batch), connection) for batch in batches),
-                *(draft.name, *texts),
-                *table.prepared(keys),
-            ],
+    # No row of three tables, for the types of columns that have none in each of the others.
+    selects = [f"SELECT {', '.join(mine + beside)} FROM {table.name}, {ledger}, {direct} WHERE 1=0"]
+    selects.append(
+        f"SELECT {', '.join(mine + ['NULL'] * len(beside))} FROM {table.name} "
+        f"WHERE {mine[0]} IN ({_places(keys)})"
+    )
+    params = table.prepared(keys)
+    if batches:
+        nothing = ["NULL"] * len(mine)
+        batch_field: Any = LedgerEntry._meta.pk
+        selects.append(
+            f"SELECT {', '.join([*nothing, beside[0], *['NULL'] * len(_BESIDE)])} FROM {ledger} "
+            f"WHERE {beside[0]} IN ({_places(batches)})"
         )
+        params += [batch_field.get_db_prep_value(UUID(batch), connection) for batch in batches]
+        selects.append(
+            f"SELECT {', '.join([*nothing, 'NULL', *beside[1:]])} FROM {direct} "
+            f"WHERE {quote('buffer')} = %s AND {beside[1]} IN ({_places(members)})"
+        )
+        params += [draft.name, *map(around.text_of, members)]
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(selects), params)
         found = cursor.fetchall()
-    flags_of = found[0][: len(flags)]
-    done = {batch for batch, yes in zip(batches, flags_of, strict=False) if yes}
-    rows = [row[len(flags) :] for row in found if row[len(flags)] is not None]
-    return _Moment(dict(_converted(draft, columns, rows)), done, bool(flags_of[-1]))
+    end = len(mine)
+    by_text = {around.text_of(member): member for member in members}
+    return _Moment(
+        dict(_converted(draft, columns, [row[:end] for row in found if row[0] is not None])),
+        {UUID(str(row[end])).hex for row in found if row[end] is not None},
+        {(by_text[row[end + 1]], row[end + 2]): row[end + 3] for row in found if row[end + 1]},
+    )
 
 
-def _quoted(quote: Any) -> Any:
-    return lambda field: quote(field.column)
+_BESIDE = ("member", "column", "at")
+
+
+def _quoted(quote: Any, columns: Sequence[Any]) -> list[str]:
+    return [quote(field.column) for field in columns]
+
+
+def _places(values: Sequence[Any]) -> str:
+    return ", ".join(["%s"] * len(values))
 
 
 def _converted(
@@ -159,5 +150,14 @@ def _converted(
         [field.get_col(model._meta.db_table) for field in (key, *columns)]
     )
     names = [field.attname for field in columns]
+    whole = [at for at, field in enumerate(columns) if _is_whole(field)]
     for pk, *values in compiler.apply_converters(rows, converters) if converters else rows:
+        for at in whole:
+            # MariaDB's UNION makes decimals of them.
+            values[at] = None if values[at] is None else int(values[at])
         yield member_of(model, pk), dict(zip(names, values, strict=True))
+
+
+def _is_whole(field: Any) -> bool:
+    target = fields.target(field)
+    return fields.is_plain(field) and target.get_internal_type().endswith("IntegerField")

@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from .records import LedgerEntry
 
-_SAYS_NOTHING = {"postgresql": "ON CONFLICT DO NOTHING", "sqlite": "ON CONFLICT DO NOTHING"}
-"""What follows an INSERT so that a row which is there already is no error."""
+_SAYS_NOTHING = ("postgresql", "sqlite")
+"""Databases that are told by ON CONFLICT DO NOTHING that a row which is there already is no error.
+MySQL's INSERT IGNORE would take any other fault of the row for that, too."""
 
 
 def record(connection: BaseDatabaseWrapper, batch: str, buffer: str, rows: int) -> bool:
@@ -24,22 +25,19 @@ def record(connection: BaseDatabaseWrapper, batch: str, buffer: str, rows: int) 
     """
     fields: Any = LedgerEntry._meta.concrete_fields
     values: tuple[Any, ...] = (UUID(batch), buffer, rows, timezone.now())
+    if connection.vendor not in _SAYS_NOTHING:
+        return _recorded_or_refused(connection, values)
     params = [
         field.get_db_prep_save(value, connection)
         for field, value in zip(fields, values, strict=True)
     ]
-    suffix = _SAYS_NOTHING.get(connection.vendor)
-    verb = "INSERT IGNORE" if connection.vendor == "mysql" else "INSERT"
-    if suffix is None and verb == "INSERT":
-        return _recorded_or_refused(connection, values)
     quote = connection.ops.quote_name
     columns = ", ".join(quote(field.column) for field in fields)
     places = ", ".join(["%s"] * len(params))
     table = quote(LedgerEntry._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"{verb} INTO {table} ({columns}) VALUES ({places}) {suffix or ''}",
-            params,
+            f"INSERT INTO {table} ({columns}) VALUES ({places}) ON CONFLICT DO NOTHING", params
         )
         return bool(cursor.rowcount)
 
@@ -51,6 +49,8 @@ def _recorded_or_refused(connection: BaseDatabaseWrapper, values: tuple[Any, ...
         with transaction.atomic(using=connection.alias):
             entry.save(using=connection.alias, force_insert=True)
     except IntegrityError:
+        if not LedgerEntry.objects.using(connection.alias).filter(pk=entry.pk).exists():
+            raise
         return False
     return True
 

@@ -64,7 +64,7 @@ def _queried(buffer: CounterBuffer, pks: Sequence[Any]) -> dict[bytes, int]:
     looked = look(buffer, members)
     rows, done = flushed(buffer, pks, [batch for batch, _ in looked])
     return {
-        member: (rows[member][0] or 0)
+        member: int(rows[member][0] or 0)  # MariaDB's UNION makes decimals of them.
         + sum(int(values[at] or 0) for batch, values in looked if batch not in done)
         for at, member in enumerate(members)
         if member in rows

@@ -47,4 +47,6 @@ def forget(board: Leaderboard, ids: Sequence[str]) -> None:
 
 
 def _own(board: Leaderboard) -> bytes:
-    return hashlib.blake2b(board.keys().root, digest_size=_OWN).digest()
+    digest = bytearray(hashlib.blake2b(board.keys().root, digest_size=_OWN).digest())
+    digest[6], digest[8] = digest[6] & 0x0F | 0x40, digest[8] & 0x3F | 0x80  # MariaDB wants a UUID.
+    return bytes(digest)

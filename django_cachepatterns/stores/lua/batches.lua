@@ -20,10 +20,12 @@ local call, pcall = redis.call, redis.pcall
 local born = 0
 local queued
 
+-- A UUID of version 4, as ARGV[2] is: MariaDB takes no other.
 local function new_id()
   born = born + 1
   if born == 1 then return ARGV[2] end
-  return string.sub(redis.sha1hex(ARGV[2] .. born), 1, 32)
+  local hash = redis.sha1hex(ARGV[2] .. born)
+  return hash:sub(1, 12) .. '4' .. hash:sub(14, 16) .. '8' .. hash:sub(18, 32)
 end
 
 -- Puts the active batch into the queue.
