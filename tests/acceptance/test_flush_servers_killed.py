@@ -41,6 +41,8 @@ from .history.scene import Scene
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
+ROUNDS = 10
+"""How often something is looked for that is found in one round, unless the machine is busy."""
 TABLES = (
     "testapp.Shelf",
     "testapp.Page",
@@ -99,6 +101,19 @@ def test_valkey_killed_at_each_step_and_back_from_its_append_only_file(
     counts = verdict.tally.counts
     assert counts["direct"] > 10, verdict.text()
     assert counts["outcomes unknown"] > 10, verdict.text()
+
+
+def test_operation_ids_are_missed(durable_valkey: Valkey) -> None:
+    for seed in range(ROUNDS):
+        ground.lay(connection)
+        plans = made_plans(2, ["sealed", "applied"], seed=seed, target=PAUSED_VALKEY)
+        run = Run(plans, "without operations", {VALKEY: durable_valkey}, strict=True)
+        verdict = run.carried_out(Scene.here())
+        print(verdict.text())
+        assert not verdict.others
+        if sum(verdict.differences.values()) > 0:
+            return
+    pytest.fail("Nothing was found: a test that cannot fail.")
 
 
 def test_postgres_killed_at_each_step_in_the_middle_of_batches(durable_postgres: Postgres) -> None:

@@ -89,6 +89,6 @@ class Run:
     def _others(self, counts: Counts, stop: Any) -> list[Job]:
         writer, reader = f"{_HERE}.writers:write", f"{_HERE}.reader:read"
         return [
-            *(Job(writer, (n, counts, self.strict, stop)) for n in range(WRITERS)),
+            *(Job(writer, (n, counts, self.strict, self.missing, stop)) for n in range(WRITERS)),
             *(Job(reader, (n, counts, VALKEY not in self.servers, stop)) for n in range(READERS)),
         ]

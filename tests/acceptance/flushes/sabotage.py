@@ -45,6 +45,11 @@ def with_ids_at_sealing() -> None:
     replace_script("seal", _replacing(b"local id = call('HGET', KEYS[2], 'id')", b"local id"))
 
 
+def without_operations() -> None:
+    """An operation is carried out as often as it is tried."""
+    replace_script("count", _replacing(b"if was_done() then return 0 end", b""))
+
+
 def _replacing(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
     def change(source: bytes) -> bytes:
         if source.count(old) != 1:
@@ -68,4 +73,5 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     "without transaction": without_transaction,
     "without epoch": without_epoch,
     "with ids at sealing": with_ids_at_sealing,
+    "without operations": without_operations,
 }

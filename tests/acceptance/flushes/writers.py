@@ -13,6 +13,7 @@ from django_cachepatterns import metrics
 from django_cachepatterns.exceptions import OutcomeUnknown
 from tests.acceptance.history.tally import Tally
 
+from . import sabotage
 from .counts import Counts
 from .ground import FAMILY, PKS, ROWS, counter, keep_quiet
 
@@ -25,14 +26,17 @@ PATIENCE = 60.0
 """Seconds for which operations are tried again at the end."""
 
 
-def write(number: int, counts: Counts, strict: bool, stop: Any) -> Tally:
+def write(number: int, counts: Counts, strict: bool, missing: str | None, stop: Any) -> Tally:
     """Count until told to stop.
 
     Args:
         strict: whether every increment has an operation id, by which it is tried again where
             nobody knows what has become of it.
+        missing: the safeguard that is taken away.
     """
     keep_quiet()
+    if missing is not None:
+        sabotage.SABOTAGES[missing]()
     writer = Writer(number, counts, strict)
     while not stop.is_set():
         writer.count(chosen(writer.rng))
