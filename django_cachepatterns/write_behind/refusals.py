@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 _ROWS_FAULT = ("22", "23", "44", "P0")
 """SQLSTATE classes that say that a value is wrong: data exception, integrity constraint, WITH CHECK
 OPTION, raised by a trigger. PostgreSQL, appendix A."""
-_SIGNALLED = 1644
-"""MySQL's number for what a trigger signals."""
+_MYSQL_ROWS_FAULT = frozenset({1264, 1265, 1292, 1366, 1367, 1406, 1411, 1644, 3140})
+"""MySQL's numbers for values that are out of range, too long, not of the column's type, set of
+characters or syntax, and for what a trigger signals. Its driver takes most for trouble of the
+database."""
 
 
 class Refusal(NamedTuple):
@@ -31,7 +33,7 @@ def is_refusal(error: DatabaseError) -> bool:
     state = getattr(error.__cause__, "sqlstate", None)
     if state is not None:
         return str(state)[:2] in _ROWS_FAULT
-    if error.args and error.args[0] == _SIGNALLED:
+    if error.args and error.args[0] in _MYSQL_ROWS_FAULT:
         return True
     return isinstance(error, DataError | IntegrityError)
 

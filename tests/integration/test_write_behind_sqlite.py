@@ -36,6 +36,7 @@ VALUES = {
     **{name: values for name, values in ALL_VALUES.items() if hasattr(Portable, name)},
     "decimal": st.none() | st.decimals(-(10**8), 10**8, allow_nan=False, places=3),
     "floating": st.none() | st.floats(-1e9, 1e9).map(lambda number: round(number, 3) + 0.0),
+    "uuid": st.none() | st.uuids(version=4),
     "duration": st.none() | st.timedeltas(dt.timedelta(days=-(10**4)), dt.timedelta(days=10**4)),
 }
 
