@@ -33,10 +33,11 @@ def follow(board: Leaderboard) -> None:
 
 def leave(board: Leaderboard) -> None:
     """Listen no more: for tests that make boards."""
-    if _followed.pop(board.name.lower(), None) is not None:
-        for model in _family(board.model):
+    model = board.known_model()
+    if _followed.pop(board.name.lower(), None) is not None and model is not None:
+        for each in _family(model):
             for signal in (signals.post_save, signals.post_delete):
-                signal.disconnect(sender=model, dispatch_uid=_uid(board))
+                signal.disconnect(sender=each, dispatch_uid=_uid(board))
 
 
 def _connect(board: Leaderboard, model: type[Model]) -> None:
