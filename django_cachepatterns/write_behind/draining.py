@@ -28,7 +28,8 @@ LONGEST = 10.0
 TURN = 2.0
 """Seconds of them in which it waits for another flusher: one that ends at the same moment, say."""
 
-_used: dict[str, Buffer[Any]] = {}
+_used: dict[str, tuple[Buffer[Any], Any]] = {}
+"""Buffers by their names, and the name of the database that each was for."""
 
 
 def drain_at_exit(buffer: Buffer[Any]) -> None:
@@ -37,7 +38,7 @@ def drain_at_exit(buffer: Buffer[Any]) -> None:
         return
     if not _used:
         _register()
-    _used[buffer.name] = buffer
+    _used[buffer.name] = buffer, _database_of(buffer)
 
 
 def drain() -> None:
@@ -45,10 +46,13 @@ def drain() -> None:
 
     It takes at most `LONGEST` seconds, and never raises.
     """
-    buffers = list(_used.values())
+    used = list(_used.values())
     _used.clear()
-    if not buffers or not _is_wanted():
+    if not used or not _is_wanted():
         return
+    # At the end of a test run its database is gone, and what it has counted is not for the one
+    # whose name is back.
+    buffers = [buffer for buffer, database in used if _database_of(buffer) == database]
     # In a thread, so that a database that hangs does not hang the process, and so that the
     # connection that is used is of its own: the main thread's may be in a transaction, or closed.
     thread = threading.Thread(
@@ -86,6 +90,10 @@ def _say(reason: str) -> None:
         "what waits in them is left to the next flush.",
         reason,
     )
+
+
+def _database_of(buffer: Buffer[Any]) -> Any:
+    return connections[buffer.alias].settings_dict["NAME"]
 
 
 def _is_wanted() -> bool:

@@ -71,6 +71,12 @@ def test_the_setting_turns_it_off(page: Page) -> None:
     assert (in_database(page), waiting(page)) == (0, 3)
 
 
+def test_what_a_test_run_has_counted_is_not_flushed_to_another_database(page: Page) -> None:
+    ended = run(*COUNTING, "ends_a_test_run", str(page.pk))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert waiting(page) == 3
+
+
 def test_a_forked_child_does_not_talk_on_its_parents_connection(page: Page) -> None:
     ended = run(*COUNTING, "forks_beside_a_query", str(page.pk))
     assert ended.returncode == 7, ended.stderr

@@ -104,6 +104,14 @@ def forks_beside_a_query(pk: int) -> None:
     os._exit(7)
 
 
+def ends_a_test_run(pk: int) -> None:
+    """The test database is destroyed, and another has its place, as test runners leave it."""
+    from django.db import connections
+
+    count(pk, 3)
+    connections["default"].settings_dict["NAME"] = connections.settings["default"]["NAME"] = "away"
+
+
 def _in_process(kind: str) -> Callable[[int], None]:
     def ends(pk: int) -> None:
         process = multiprocessing.get_context(kind).Process(target=_worker, args=(pk,))
@@ -132,7 +140,7 @@ ENDINGS: dict[str, Callable[[int], None]] = {
         each.__name__: each
         for each in (
             *(exits, returns, raises, vanishes, is_killed, in_threads, in_a_transaction),
-            *(forks, forks_after_counting, forks_beside_a_query, waits),
+            *(forks, forks_after_counting, forks_beside_a_query, ends_a_test_run, waits),
         )
     },
     "process_by_fork": _in_process("fork"),
