@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import redis
 from django.db import connections
 from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
@@ -25,13 +26,31 @@ from django_cachepatterns.testing import outage
 from django_cachepatterns.write_behind import Draft, dead_letters, ledger, registry
 from django_cachepatterns.write_behind.dead_letters import Outcome
 from django_cachepatterns.write_behind.records import DeadLetter, DirectWrite, LedgerEntry
+from tests.integration.board_runs import Run
+from tests.integration.boards import by_sql, made
 from tests.integration.exact import exactly
 from tests.integration.test_columns import VALUES as ALL_VALUES
-from tests.testapp.models import Cart, Listing, Page, Portable, Shelf, Visit
+from tests.testapp.models import (
+    Cart,
+    Champion,
+    Listing,
+    Page,
+    Player,
+    Portable,
+    Shelf,
+    Track,
+    Visit,
+    Word,
+    tracks,
+    words,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other", "portable"])
 
-MODELS = (Shelf, Page, Visit, Cart, Listing, Portable, LedgerEntry, DeadLetter, DirectWrite)
+MODELS = (
+    *(Shelf, Page, Visit, Cart, Listing, Portable, Player, Champion, Word, Track),
+    *(LedgerEntry, DeadLetter, DirectWrite),
+)
 VALUES = {
     **{name: values for name, values in ALL_VALUES.items() if hasattr(Portable, name)},
     "decimal": st.none() | st.decimals(-(10**8), 10**8, allow_nan=False, places=3),
@@ -278,6 +297,38 @@ def test_flushers_and_writers_at_once(cart: Draft) -> None:
     row.refresh_from_db()
     assert page.views == 20
     assert row.items == {"n": 19}
+
+
+@pytest.mark.parametrize("order", ["desc", "asc"])
+def test_a_board_is_what_a_few_lines_say(order: str, redis_client: redis.Redis) -> None:
+    options = {"rising": {"field": "score"}, "falling": {"field": "best_time", "order": "asc"}}
+    name = "rising" if order == "desc" else "falling"
+    with made(name, model=Player, batch_rows=3, **options[name]) as board:
+        run = Run(board, redis_client, seed=7)
+        for _ in range(100):
+            run.step()
+        run.flush()
+        run.check()
+        with outage():
+            assert board.top(100) == by_sql(board)
+
+
+def test_boards_of_other_keys() -> None:
+    for text in ("é", "b", "B", "a b"):
+        Word.objects.create(text=text, uses=3)
+    tracked = [Track.objects.create(plays=4) for _ in range(5)]
+    words.increment("b", 2)
+    tracks.submit_many({tracked[0].pk: 9, tracked[1].pk: 1})
+    expected = [(5, "b"), (3, "B"), (3, "a b"), (3, "é")]
+    assert [(each.score, each.member) for each in words.top(9)] == expected
+    assert tracks.rank(tracked[0]) == 1
+    assert words.flush().rows == 1
+    assert tracks.flush().rows == 2
+    for board in (words, tracks):
+        found = board.top(9)
+        with outage():
+            assert board.top(9) == found
+            assert [board.rank(each.member) for each in found] == [each.rank for each in found]
 
 
 @settings(
