@@ -406,15 +406,21 @@ class Leaderboard(Buffer[Change]):
                 unseen.note(self)
 
     def landed(self, changes: Mapping[Any, Change], counts: Flushed) -> None:
-        if not counts.batches or counts.dropped or counts.refused:
+        if counts.batches and not counts.dropped and not counts.refused:
+            return
+        try:
             refreshing.refresh(self, [self.members.member(pk) for pk in changes])
+        except StoreUnavailable:
+            # A server without memory for it must be flushed all the same.
+            unseen.note(self)
 
     def after_flush(self) -> None:
-        ids = unseen.noted(self)
-        if ids:
-            self.server().drop(self.board_keys())
-            unseen.forget(self, ids)
-        refreshing.drain(self)
+        with suppress(StoreUnavailable):  # A later flush does it.
+            ids = unseen.noted(self)
+            if ids:
+                self.server().drop(self.board_keys())
+                unseen.forget(self, ids)
+            refreshing.drain(self)
 
     def follow_testcase(self) -> None:
         """In a `TestCase`, what it has counted, and the board, go when it rolls its rows back."""
