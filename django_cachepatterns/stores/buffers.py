@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import hiredis
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
 from ..exceptions import OutcomeUnknown, StoreUnavailable
 from ..keys import BufferKeys
@@ -205,7 +205,13 @@ class RedisBuffers:
 
     def take_turn(self, key: bytes, ttl: int) -> bool:
         """Whether nobody has taken this turn: then it is the caller's for some milliseconds."""
-        return self._call(_pack((b"SET", key, b"1", b"NX", b"PX", b"%d" % ttl))) is not None
+        packed = _pack((b"SET", key, b"1", b"NX", b"PX", b"%d" % ttl))
+        try:
+            return self._store.channel.call(packed) is not None
+        except OutOfMemoryError:
+            return True  # What makes room must not wait for it.
+        except RedisError as error:
+            raise _unavailable(error) from error
 
     def info(self, section: str) -> dict[str, str]:
         """What the server says of itself in a section of INFO."""

@@ -188,6 +188,8 @@ class Buffer(ABC, Generic[Change]):
         *,
         strict: bool | None = None,
         operation: str | None = None,
+        part: int = 0,
+        is_new: bool = False,
         more_keys: Sequence[bytes] = (),
     ) -> int | None:
         """Have a script write into the buffer, or write to the database where that cannot be.
@@ -198,13 +200,14 @@ class Buffer(ABC, Generic[Change]):
             changes: what it writes, for the database.
             strict: as the buffer's, for this once.
             operation: an id of the caller's own.
+            part, is_new: of that operation, see `Given`.
 
         Raises `BufferFull`, `OutcomeUnknown`, and what the database does.
         """
         drain_at_exit(self)
         if "django.test.testcases" in sys.modules:
             self._follow_testcase()
-        given = Given(self.strict if strict is None else strict, operation)
+        given = Given(self.strict if strict is None else strict, operation, part, is_new)
         outcome = sent(self, script, arguments, given, more_keys)
         if outcome is None or outcome == FULL:
             self._write_around(changes(), full=outcome == FULL)

@@ -15,10 +15,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
 from .. import fields, metrics
-from ..stores.buffers import LARGEST
+from ..stores.buffers import FULL, LARGEST
 from . import live, problems, sql
 from .buffer import Buffer
 from .members import member_of, pks_of
+from .sending import new_operation
 
 LARGEST_AMOUNT = 2**62
 
@@ -194,23 +195,35 @@ class CounterBuffer(Buffer[int]):
     def _count(
         self, pairs: Sequence[tuple[bytes, int]], strict: bool | None, operation: str | None
     ) -> None:
+        is_strict = self.strict if strict is None else strict
+        is_new = is_strict and operation is None and len(pairs) > LARGEST
+        if is_new:
+            operation = new_operation()  # One for all parts, by which all of it is tried again.
+        if operation is not None:
+            pairs = sorted(pairs)  # Tried again, each part must have the members that it had.
         for at in range(0, len(pairs), LARGEST):
             some = pairs[at : at + LARGEST]
             total = b"%d" % sum(by for _, by in some)
             flat = chain.from_iterable((member, b"%d" % by) for member, by in some)
-            part = f"{operation}/{at}" if operation is not None and at else operation
-            self._send(
+            outcome = self._send(
                 "count",
                 (total, *flat),
-                partial(self._changes, some),
-                strict=strict,
-                operation=part,
+                partial(self._changes, pairs[at:] if is_new else some),
+                strict=is_strict,
+                operation=operation,
+                part=at,
+                is_new=is_new,
             )
+            if is_new and outcome in (None, FULL):
+                break  # All of the rest was written: no later part may ask for another try.
         metrics.count(self.name, "increment", len(pairs))
 
     def _changes(self, pairs: Sequence[tuple[bytes, int]]) -> dict[Any, int]:
         pks = pks_of(self._model, [member for member, _ in pairs])
-        return dict(zip(pks, (by for _, by in pairs), strict=True))
+        found: dict[Any, int] = {}
+        for pk, (_, by) in zip(pks, pairs, strict=True):
+            found[pk] = found.get(pk, 0) + by  # A row may be named twice: as 7, and as "7".
+        return found
 
 
 class RowCounter:

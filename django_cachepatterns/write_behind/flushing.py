@@ -257,6 +257,8 @@ def _apply(
     with transaction.atomic(using=alias, durable=True):
         connection = connections[alias]
         if not ledger.record(connection, batch, buffer.name, len(changes) + len(unreadable)):
+            # Who applied it may have died before it could tell the cache, and its marks be gone.
+            write_log(alias).begin(buffer.touched(list(changes), alias))
             return Flushed()
         _tell(buffer, batch, "recorded")
         dead_letters.write_unreadable(alias, buffer, batch, unreadable)

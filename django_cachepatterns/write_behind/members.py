@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from django.db.models import Model
 
 from .. import fields, keys
 
+_LARGEST = 2**63 - 1
+
 
 def member_of(model: type[Model], pk: Any) -> bytes:
     """The text of a primary key.
 
-    Raises what Django does for a wrong one, `TypeError` for `None`, and `ValueError` for a text
-    that no row can have as its key: a batch with it could not even be looked for.
+    Raises what Django does for a wrong one, `TypeError` for `None`, and `ValueError` for what no
+    row can have as its key: a batch with it could not even be looked for.
     """
-    if type(pk) is int and pk >= 0:
+    if type(pk) is int and 0 <= pk <= _LARGEST and _is_integer(model):
         return b"%d" % pk
     if isinstance(pk, Model):
         pk = pk.pk
     if pk is None:
         raise TypeError(f"A {model._meta.label} without a primary key was given. Save it first.")
-    text = keys.value_text(fields.prepared(model, pk))
+    value = fields.prepared(model, pk)
+    if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+        raise ValueError(f"{pk!r} is the key of no {model._meta.label}: it has more than 64 bits.")
+    text = keys.value_text(value)
     if "\0" in text:
         raise ValueError(f"{pk!r} is the key of no {model._meta.label}: no text holds a NUL.")
     return text.encode()
+
+
+@cache
+def _is_integer(model: type[Model]) -> bool:
+    """Whether the primary keys of a model are integers."""
+    kind: str = fields.target(fields.primary_key(model)).get_internal_type()
+    return kind.endswith(("IntegerField", "AutoField"))
 
 
 def pk_of(model: type[Model], member: bytes) -> Any:
@@ -37,8 +50,7 @@ def pk_of(model: type[Model], member: bytes) -> Any:
 
 def pks_of(model: type[Model], members: Sequence[bytes]) -> list[Any]:
     """The same for many."""
-    kind = fields.target(fields.primary_key(model)).get_internal_type()
-    if kind.endswith(("IntegerField", "AutoField")):
+    if _is_integer(model):
         return list(map(int, members))
     return [pk_of(model, member) for member in members]
 

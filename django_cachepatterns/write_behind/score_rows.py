@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from .. import fields
 from .records import LedgerEntry
 from .scores import Change
-from .sql import ROW_BY_ROW, Table, array
+from .sql import Table, array, row_by_row
 from .standing import Standing
 
 if TYPE_CHECKING:
@@ -68,18 +68,20 @@ def change(
         if connection.vendor == "postgresql":
             best = "GREATEST" if table.descending else "LEAST"
             own = f"{table.name}.{table.score}"
-            cursor.execute(ROW_BY_ROW)
-            cursor.execute(
-                f"UPDATE {table.name} SET {table.score} = CASE "
-                f"WHEN d.added IS NULL OR {own} IS NULL THEN d.fresh "
-                f"ELSE {best}({own} + d.added, d.bound) END "
-                f"FROM unnest(%s::{table.pk_type}[], %s::bigint[], %s::bigint[], %s::bigint[]) "
-                f"AS d(pk, added, bound, fresh) WHERE {table.name}.{table.pk} = d.pk",
-                [array(table.prepared(pks)), *map(array, columns)],
-            )
+            with row_by_row(cursor):
+                cursor.execute(
+                    f"UPDATE {table.name} SET {table.score} = CASE "
+                    f"WHEN d.added IS NULL OR {own} IS NULL THEN d.fresh "
+                    f"ELSE {best}({own} + d.added, d.bound) END "
+                    f"FROM unnest(%s::{table.pk_type}[], %s::bigint[], %s::bigint[], %s::bigint[])"
+                    f" AS d(pk, added, bound, fresh) WHERE {table.name}.{table.pk} = d.pk",
+                    [array(table.prepared(pks)), *map(array, columns)],
+                )
+                found = int(cursor.rowcount)
         else:
             cursor.executemany(_one_row(table), _one_row_s(table, pks, columns))
-        return int(cursor.rowcount)
+            found = int(cursor.rowcount)
+    return found
 
 
 def _one_row(table: ScoreTable) -> str:

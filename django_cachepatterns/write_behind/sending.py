@@ -26,10 +26,19 @@ class Given(NamedTuple):
     Args:
         strict: whether it has an id.
         operation: an id of the caller's own.
+        part: where in the operation this part of it begins; each is remembered by itself.
+        is_new: whether the id was made just now, so that nothing was sent under it before.
     """
 
     strict: bool
     operation: str | None = None
+    part: int = 0
+    is_new: bool = False
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether it may have been carried out before, or may be tried again after this."""
+        return self.operation is not None and not self.is_new
 
 
 def sent(
@@ -43,21 +52,22 @@ def sent(
 
     Where that is `None` or `FULL`, the database has to be told.
 
-    Raises `BufferFull` where the buffer is and says to raise, and `OutcomeUnknown` where an
-    operation has an id and nobody knows whether it was carried out.
+    Raises `BufferFull` where the buffer is and says to raise, or where the caller has given an id:
+    the database does not know it. `OutcomeUnknown` where an operation has an id and nobody knows
+    whether it was carried out.
     """
-    token = given.operation.encode() if given.operation is not None else b""
-    if given.strict and not token:
-        token = entry.new_token().hex().encode()
+    operation = given.operation
+    if operation is None and given.strict:
+        operation = new_operation()
     try:
-        outcome = _sent(buffer, script, arguments, token, more_keys)
+        outcome = _sent(buffer, script, arguments, operation, given.part, more_keys)
     except OutcomeUnknown:
-        if token:
+        if operation is not None:
             raise
         metrics.count(buffer.name, "unknown")
         return None
     except (StoreUnavailable, PolicyError) as error:
-        if given.operation is None:
+        if not given.may_be_repeated:
             return None
         raise OutcomeUnknown(
             f"{buffer.name}: the buffer server cannot be reached ({error}), so nobody knows "
@@ -72,25 +82,38 @@ def sent(
             f"{buffer.name}: {buffer.max_pending} rows wait to be flushed, as many as max_pending "
             "lets. Flush more often, or raise max_pending."
         )
+    if given.may_be_repeated:
+        raise BufferFull(
+            f"{buffer.name}: {buffer.max_pending} rows wait to be flushed, as many as max_pending "
+            f"lets, and operation {given.operation!r} cannot be written to the database at once: "
+            "tried again, it would count twice. Try it again after a flush."
+        )
     return FULL
+
+
+def new_operation() -> str:
+    """An id for an operation."""
+    return entry.new_token().hex()
 
 
 def _sent(
     buffer: Buffer[Any],
     script: str,
     arguments: Sequence[bytes],
-    operation: bytes,
+    operation: str | None,
+    part: int,
     more_keys: Sequence[bytes],
 ) -> int:
     config = conf.config()
     server, keys = buffers_of(config), buffer.keys_in(config)
     if config.tenant is not None:
         _tell_tenant(config, server)
-    if not operation:
+    if operation is None:
         return server.write(script, keys, buffer.limits, arguments, b"", more_keys)
+    token = (f"{operation}/{part}" if part else operation).encode()
     for tries in range(1, TRIES + 1):
         try:
-            return server.write(script, keys, buffer.limits, arguments, operation, more_keys)
+            return server.write(script, keys, buffer.limits, arguments, token, more_keys)
         except OutcomeUnknown as error:
             unknown = error
         except StoreUnavailable:
@@ -99,10 +122,9 @@ def _sent(
                 raise
     raise OutcomeUnknown(
         f"{buffer.name}: the buffer server did not answer ({unknown}), so nobody knows whether "
-        f"operation {operation.decode()!r} was carried out. Try again with "
-        f"operation={operation.decode()!r}: within ten minutes it counts once, however often it "
-        "is tried.",
-        operation.decode(),
+        f"operation {operation!r} was carried out. Try again with operation={operation!r}: within "
+        "ten minutes it counts once, however often it is tried.",
+        operation,
     ) from unknown
 
 

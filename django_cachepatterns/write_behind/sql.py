@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -25,7 +27,9 @@ class Table:
         self.name = quote(model._meta.db_table)
         self.key = fields.primary_key(model)
         self.pk = quote(self.key.column)
-        self.pk_type = fields.target(self.key).rel_db_type(connection)
+        # Without its length: a cast would cut a text to that, and so to another row's key.
+        pk_type = fields.target(self.key).rel_db_type(connection)
+        self.pk_type = re.sub(r"\([^)]*\)", "", pk_type)
 
     def prepared(self, pks: Sequence[Any]) -> list[Any]:
         """Primary keys as the driver takes them."""
@@ -47,27 +51,48 @@ def add(
     deltas = [amounts[pk] for pk in pks]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(ROW_BY_ROW)
-            cursor.execute(
-                f"UPDATE {table.name} SET {name} = COALESCE({table.name}.{name}, 0) + d.amount "
-                f"FROM unnest(%s::{table.pk_type}[], %s::bigint[]) AS d(pk, amount) "
-                f"WHERE {table.name}.{table.pk} = d.pk",
-                [array(table.prepared(pks)), array(deltas)],
-            )
+            with row_by_row(cursor):
+                cursor.execute(
+                    f"UPDATE {table.name} SET {name} = COALESCE({table.name}.{name}, 0) + d.amount "
+                    f"FROM unnest(%s::{table.pk_type}[], %s::bigint[]) AS d(pk, amount) "
+                    f"WHERE {table.name}.{table.pk} = d.pk",
+                    [array(table.prepared(pks)), array(deltas)],
+                )
+                found = int(cursor.rowcount)
         else:
             cursor.executemany(
                 f"UPDATE {table.name} SET {name} = COALESCE({name}, 0) + %s WHERE {table.pk} = %s",
                 list(zip(deltas, table.prepared(pks), strict=True)),
             )
-        return int(cursor.rowcount)
+            found = int(cursor.rowcount)
+    return found
 
 
-ROW_BY_ROW = "SELECT " + ", ".join(
-    f"set_config('enable_{way}', 'off', true)" for way in ("hashjoin", "mergejoin", "seqscan")
+_WAYS = ("enable_hashjoin", "enable_mergejoin", "enable_seqscan")
+_ROW_BY_ROW = "SELECT " + ", ".join(
+    (
+        *(f"current_setting('{way}')" for way in _WAYS),
+        *(f"set_config('{way}', 'off', true)" for way in _WAYS),
+    )
 )
-"""Has PostgreSQL look each row up by its key, in the order of the arrays, until the transaction
-ends: rows are locked in the order of their keys, so that two statements cannot wait for each other.
-Left to itself it reads the whole table for a few thousand rows, which takes longer, too."""
+_AS_BEFORE = "SELECT " + ", ".join(f"set_config('{way}', %s, true)" for way in _WAYS)
+
+
+@contextmanager
+def row_by_row(cursor: Any) -> Iterator[None]:
+    """Have PostgreSQL look each row up by its key, in the order of the arrays, for a block.
+
+    Rows are locked in the order of their keys then, so that two statements cannot wait for each
+    other. Left to itself it reads the whole table for a few thousand rows, which takes longer, too.
+    """
+    cursor.execute(_ROW_BY_ROW)
+    before = cursor.fetchone()[: len(_WAYS)]
+    yield
+    connection = cursor.db
+    if connection.savepoint_ids or not connection.commit_on_exit:
+        # The transaction is the caller's, who goes on with plans of his own. After an error, its
+        # being rolled back does the same.
+        cursor.execute(_AS_BEFORE, before)
 
 
 def array(values: Sequence[Any]) -> Any:

@@ -1,5 +1,7 @@
+#!lua flags=allow-oom
 -- Claims the flushing of a buffer, or goes on claiming it. A claim saves flushers from doing the same
--- work; that nothing is done twice is the ledger's business.
+-- work; that nothing is done twice is the ledger's business. A server that has no memory left for
+-- anything else must let itself be flushed.
 --
 -- KEYS[1]  the claim
 -- ARGV[1]  the claimant's token

@@ -10,6 +10,8 @@ if is_full() then return -1 end
 for at = 8, #ARGV, 2 do
   local added = pcall('HINCRBY', KEYS[1], ARGV[at], ARGV[at + 1])
   if type(added) == 'table' and added.err then
+    -- Without memory the first write is refused, and nothing was done; after it none is.
+    if string.sub(added.err, 1, 3) == 'OOM' then return added end
     -- More than a count can hold. The rest of it goes into the next batch.
     seal()
     be_born()

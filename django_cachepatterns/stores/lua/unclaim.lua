@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Gives a claim up, if it still stands.
 --
 -- KEYS[1]  the claim

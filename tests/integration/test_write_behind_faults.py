@@ -1,0 +1,180 @@
+"""Write-behind where it is easily wrong: each of these has been."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+from django.test import override_settings
+
+from django_cachepatterns import hooks
+from django_cachepatterns.exceptions import BufferFull, OutcomeUnknown
+from django_cachepatterns.invalidation import registry
+from django_cachepatterns.stores.buffers import RedisBuffers
+from django_cachepatterns.testing import outage
+from django_cachepatterns.write_behind.counter import CounterBuffer
+from example_project.servers import Valkey
+from tests.testapp.models import Page, TextRow, Visit
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def page() -> Page:
+    return Page.objects.create()
+
+
+def views(page: Page) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT views FROM testapp_page WHERE id = %s", [page.pk])
+        return cursor.fetchone()[0]
+
+
+def test_a_row_that_is_named_twice_counts_twice_without_the_server(page: Page) -> None:
+    amounts = {page.pk: 1, str(page.pk): 2, page: 4}
+    Page.view_counter.increment_many(amounts)
+    assert page.view_counter.value == 7
+    with outage():
+        Page.view_counter.increment_many(amounts)
+    assert views(page) == 7
+
+
+def test_a_key_that_is_longer_than_its_column_is_no_row_s() -> None:
+    counter = CounterBuffer(TextRow, "n")
+    row = TextRow.objects.create(code="a" * 200)
+    counter.increment_many({"a" * 201: 10, "a" * 250: 100})
+    assert counter.flush().dropped == 2
+    row.refresh_from_db()
+    assert row.n == 0
+
+
+PLANS = "SELECT " + ", ".join(
+    f"current_setting('enable_{way}')" for way in ("hashjoin", "mergejoin", "seqscan")
+)
+
+
+def plans() -> tuple[str, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(PLANS)
+        return cursor.fetchone()
+
+
+def test_a_direct_write_leaves_the_callers_transaction_its_plans(page: Page) -> None:
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_mergejoin = off")
+        before = plans()
+        with outage():
+            page.view_counter.increment()
+        assert plans() == before == ("on", "off", "on")
+    assert views(page) == 1
+
+
+def test_a_server_without_memory_is_one_that_refuses(own_valkey: Valkey, page: Page) -> None:
+    caches = {
+        "default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": own_valkey.url},
+    }
+    with override_settings(CACHES=caches, CACHEPATTERNS={"DRAIN_AT_EXIT": False}):
+        page.view_counter.increment()
+        channel = Page.view_counter.server()._store.channel
+        channel.call(b"CONFIG SET maxmemory-policy noeviction\r\n")
+        channel.call(b"CONFIG SET maxmemory 1\r\n")
+        for _ in range(3):
+            page.view_counter.increment()
+        assert len(Page.view_counter.backlog()) == 1
+        assert views(page) == 3
+        keys = Page.view_counter.keys()
+        assert Page.view_counter.server().take_turn(keys.due, 1000)
+        assert Page.view_counter.flush().errors == ()
+        assert views(page) == 4
+
+
+def test_an_operation_that_the_full_buffer_refuses_counts_once(page: Page) -> None:
+    small = CounterBuffer(Page, "views", max_pending=1)
+    small.increment(Page.objects.create().pk)
+    for _ in range(2):
+        with pytest.raises(BufferFull, match="order 17"):
+            small.increment(page.pk, operation="order 17")
+    assert views(page) == 0
+    small.flush()
+    for _ in range(2):
+        small.increment(page.pk, operation="order 17")
+    assert small.values([page.pk]) == {page.pk: 1}
+
+
+def test_the_error_has_the_operation_to_try_again_with(page: Page, monkeypatch: Any) -> None:
+    def lost(*args: Any) -> int:
+        raise OutcomeUnknown("no reply")
+
+    monkeypatch.setattr(RedisBuffers, "write", lost)
+    with pytest.raises(OutcomeUnknown) as caught:
+        page.view_counter.increment(strict=True)
+    assert caught.value.operation
+    assert repr(caught.value.operation) in str(caught.value)
+    with pytest.raises(OutcomeUnknown) as caught:
+        page.view_counter.increment(operation="mine")
+    assert caught.value.operation == "mine"
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_many_are_tried_again_as_a_whole(page: Page, monkeypatch: Any, carried_out: bool) -> None:
+    amounts = {page.pk + at: 1 for at in range(2500)}
+    plain, calls = RedisBuffers.write, []
+
+    def lost_in_the_middle(self: Any, *args: Any) -> int:
+        calls.append(args)
+        if len(calls) == 1:
+            return plain(self, *args)
+        if carried_out:
+            plain(self, *args)
+        raise OutcomeUnknown("no reply")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RedisBuffers, "write", lost_in_the_middle)
+        with pytest.raises(OutcomeUnknown) as caught:
+            Page.view_counter.increment_many(amounts, strict=True)
+    Page.view_counter.increment_many(amounts, operation=caught.value.operation)
+    assert Page.view_counter.pending() == 2500
+
+
+def test_a_key_of_the_wrong_kind_is_refused_at_once() -> None:
+    with pytest.raises(ValidationError):
+        Visit.hit_counter.increment(2**200, on_commit=False)
+    for pk in (2**63, -(2**63) - 1):
+        with pytest.raises(ValueError, match="64 bits"):
+            Page.view_counter.increment(pk)
+
+
+def test_an_integer_is_the_key_that_django_makes_of_it() -> None:
+    visit = Visit.objects.create(id="00000000-0000-0000-0000-000000000005")
+    Visit.hit_counter.increment(5, on_commit=False)
+    assert Visit.hit_counter.values([5]) == {5: 1}
+    assert Visit.hit_counter.flush().rows == 1
+    visit.refresh_from_db()
+    assert visit.hits == 1
+
+
+def test_an_applied_batch_s_rows_are_invalidated_by_who_takes_it_out(
+    page: Page, elsewhere: Any, redis_client: Any
+) -> None:
+    """Its flusher has died before it ended its marks, and those had lapsed before the commit."""
+    Page.objects.get(pk=page.pk)
+    page.view_counter.increment(by=5)
+    entry = registry.row_reader(Page, "default").source.entry_key(page.pk)
+
+    def lapse(step: hooks.Flushing) -> None:
+        if step.step == "applied":
+            redis_client.delete(entry)
+            elsewhere(lambda: Page.objects.get(pk=page.pk))
+
+    def die(written: hooks.Written) -> None:
+        raise SystemExit
+
+    with hooks.listening(after_flush_step=lapse, before_end_write=die), pytest.raises(SystemExit):
+        Page.view_counter.flush()
+    assert views(page) == 5
+    Page.view_counter.flush()
+    assert page.view_counter.value == 5
+    assert Page.objects.get(pk=page.pk).views == 5
