@@ -75,6 +75,11 @@ def _client_of(alias: str, setting: str) -> Any:
             f"CACHEPATTERNS[{setting!r}] is {alias!r}, which is not in CACHES. "
             f"Use one of: {', '.join(settings.CACHES)}."
         ) from error
+    except ImportError as error:
+        raise PolicyError(
+            f"Cache {alias!r} cannot be used: {error}. Install what its backend needs, or point "
+            f"CACHEPATTERNS[{setting!r}] at a django_redis.cache.RedisCache."
+        ) from error
     if not isinstance(backend, RedisCache):
         raise PolicyError(
             f"Cache {alias!r} is a {type(backend).__name__}, which cannot {_NEEDED[setting]}. "

@@ -263,3 +263,11 @@ def test_what_cannot_be_read_becomes_a_dead_letter(page: Page, redis_client: Any
     letters = {each.member: each for each in DeadLetter.objects.all()}
     assert set(letters) == {"slug-of-old", "7"}
     assert "cannot be read" in letters["7"].reason
+
+
+def test_a_buffer_cache_that_cannot_be_made_costs_an_update_each(page: Page, settings: Any) -> None:
+    broken = {"BACKEND": "tests.testapp.broken_cache.BrokenCache", "LOCATION": "nowhere"}
+    settings.CACHES = {**settings.CACHES, "broken": broken}
+    settings.CACHEPATTERNS = {**settings.CACHEPATTERNS, "BUFFER_CACHE": "broken"}
+    page.view_counter.increment()
+    assert views(page) == page.view_counter.value == 1
