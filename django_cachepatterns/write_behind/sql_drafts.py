@@ -136,6 +136,8 @@ def _any(connection: BaseDatabaseWrapper, model: type[Model], pks: Collection[An
     rows: QuerySet[Any, Any] = QuerySet(model, using=connection.alias)
     size = connection.features.max_query_params or len(pks) or 1
     ordered = sorted(pks)
+    # By their very keys: a collation may find a row under another spelling.
     return any(
-        rows.filter(pk__in=ordered[at : at + size]).exists() for at in range(0, len(ordered), size)
+        not set(rows.filter(pk__in=some).values_list("pk", flat=True)).isdisjoint(some)
+        for some in (ordered[at : at + size] for at in range(0, len(ordered), size))
     )
