@@ -11,6 +11,7 @@ from django.db import connection
 from django_cachepatterns.hooks import FLUSH_STEPS
 
 from .flushes import ground
+from .flushes.manner import Manner
 from .flushes.plans import POINTS, made_plans
 from .flushes.run import Run
 from .flushes.verdict import Verdict
@@ -41,6 +42,17 @@ def test_each_batch_is_in_the_ledger_and_was_applied_once() -> None:
     assert verdict.committed <= {*verdict.account.ledger}
     assert len(verdict.account.ledger) == len(verdict.committed) + verdict.account.drained
     assert verdict.applied == dict.fromkeys(verdict.committed, 1)
+
+
+def test_live_values_of_rows_that_are_cached() -> None:
+    # Rows are read from the cache where no sealed batch waits, and where no mark stands, which who
+    # is killed in a transaction leaves behind.
+    harmless = [step for step in FLUSH_STEPS if step not in ("recorded", "applied")]
+    run = Run(made_plans(6, harmless, seed=3), manner=Manner(batch_rows=ground.ROWS), rest=0.04)
+    verdict = _carried_out(run)
+    assert verdict.differences == {}
+    assert not verdict.tally.examples, verdict.tally.examples
+    assert verdict.tally.counts["reads of the cache"] > 100, verdict.text()
 
 
 @pytest.mark.parametrize("missing", ["without ledger", "without id check", "without transaction"])

@@ -25,6 +25,7 @@ from example_project.servers.reaper import start_reaper
 from tests.testapp.models import Page
 
 from .flushes import ground
+from .flushes.manner import Manner
 from .flushes.plans import (
     PAUSED_VALKEY,
     POSTGRES,
@@ -94,8 +95,8 @@ def test_valkey_killed_at_each_step_and_back_from_its_append_only_file(
     ground.lay(connection)
     plans = made_plans(2, FLUSH_STEPS, target=VALKEY)
     plans += made_plans(1, FLUSH_STEPS, seed=2, target=PAUSED_VALKEY)
-    run = Run(_mixed(plans), servers={VALKEY: durable_valkey}, strict=True)
-    verdict = run.carried_out(Scene.here())
+    run = Run(_mixed(plans), servers={VALKEY: durable_valkey}, manner=Manner(strict=True))
+    verdict = run.carried_out(_hasty())
     _assert_that_each_increment_counted_once(verdict)
     assert verdict.outages == {VALKEY: 2 * len(FLUSH_STEPS), PAUSED_VALKEY: len(FLUSH_STEPS)}
     counts = verdict.tally.counts
@@ -107,8 +108,9 @@ def test_operation_ids_are_missed(durable_valkey: Valkey) -> None:
     for seed in range(ROUNDS):
         ground.lay(connection)
         plans = made_plans(2, ["sealed", "applied"], seed=seed, target=PAUSED_VALKEY)
-        run = Run(plans, "without operations", {VALKEY: durable_valkey}, strict=True)
-        verdict = run.carried_out(Scene.here())
+        manner = Manner(strict=True, missing="without operations")
+        run = Run(plans, servers={VALKEY: durable_valkey}, manner=manner)
+        verdict = run.carried_out(_hasty())
         print(verdict.text())
         assert not verdict.others
         if sum(verdict.differences.values()) > 0:
@@ -170,6 +172,11 @@ def _assert_that_each_increment_counted_once(verdict: Verdict) -> None:
     assert verdict.account.live == verdict.account.values
     assert (verdict.account.pending, verdict.account.leftovers) == (0, [])
     assert not verdict.tally.examples, verdict.tally.examples
+
+
+def _hasty() -> Scene:
+    """A server that does not answer is soon given up: that makes for outcomes that are unknown."""
+    return Scene.here(TIMEOUT=0.1)
 
 
 def _mixed(plans: list[Plan]) -> list[Plan]:

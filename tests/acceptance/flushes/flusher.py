@@ -32,11 +32,17 @@ class Flusher:
         chronicle: to whom it tells each step.
         pipe: to who kills servers.
         plan: where that is; `None`: nowhere.
+        rest: seconds between two flushes.
     """
 
     def __init__(
-        self, chronicle: Chronicle, pipe: Connection | None = None, plan: Plan | None = None
+        self,
+        chronicle: Chronicle,
+        pipe: Connection | None = None,
+        plan: Plan | None = None,
+        rest: float = 0,
     ) -> None:
+        self._rest = rest
         self._chronicle, self._pipe, self._plan = chronicle, pipe, plan
         self._left = plan.visit if plan is not None else 0
         self._rng = random.Random(plan.seed if plan is not None else 0)
@@ -60,8 +66,8 @@ class Flusher:
                 for _, reason in done.errors:
                     self._chronicle.tell(FAILED, words=reason)
                 self._flushes_since += was_away and bool(done.batches) and not done.errors
-                if done.held or done.errors or not done.batches:
-                    time.sleep(self._rng.uniform(0, PAUSE))
+                idle = done.held or done.errors or not done.batches
+                time.sleep(self._rng.uniform(0, PAUSE if idle else 0) + self._rest)
 
     def _at(self, details: hooks.Flushing) -> None:
         self._chronicle.tell(details.step, details.batch)

@@ -13,12 +13,12 @@ FAMILY = "testapp.Page.views"
 """The counter's name, by which it is counted what it did."""
 
 
-def counter() -> Any:
+def counter(batch_rows: int = BATCH_ROWS) -> Any:
     """The counter, as each process makes it for itself."""
     from django_cachepatterns.write_behind.counter import CounterBuffer
     from tests.testapp.models import Page
 
-    return CounterBuffer(Page, "views", batch_rows=BATCH_ROWS)
+    return CounterBuffer(Page, "views", batch_rows=batch_rows)
 
 
 def lay(connection: Any) -> None:

@@ -34,10 +34,11 @@ class Lane:
     Args:
         chronicle: what the flushers tell.
         pipe: to who kills servers.
+        rest: seconds between two flushes.
     """
 
-    def __init__(self, chronicle: Chronicle, pipe: Connection) -> None:
-        self._chronicle, self._pipe = chronicle, pipe
+    def __init__(self, chronicle: Chronicle, pipe: Connection, rest: float) -> None:
+        self._chronicle, self._pipe, self._rest = chronicle, pipe, rest
 
     def ends_as_planned(self, plan: Plan) -> bool:
         """Have a flusher live as planned. Returns whether it has come to the end that it should."""
@@ -50,7 +51,7 @@ class Lane:
         return end.signal == signal.SIGKILL
 
     def _live(self, plan: Plan) -> None:
-        flusher = Flusher(self._chronicle, self._pipe, plan)
+        flusher = Flusher(self._chronicle, self._pipe, plan, self._rest)
         flusher.flush_until(flusher.has_recovered)
         os._exit(0)
 
@@ -59,6 +60,7 @@ def serve(
     plans: Sequence[Plan],
     chronicle: Chronicle,
     pipe: Connection,
+    rest: float,
     missing: str | None,
     done: Any,
     stop: Any,
@@ -69,16 +71,17 @@ def serve(
 
     Args:
         pipe: to who kills servers.
+        rest: seconds between two flushes.
         missing: the safeguard that is taken away.
         done: an event that is set after the last kill.
         stop: an event that ends it.
     """
     _prepare(missing)
     chronicle.open()
-    lane = Lane(chronicle, pipe)
+    lane = Lane(chronicle, pipe, rest)
     others = [plan for plan in plans if not lane.ends_as_planned(plan)]
     done.set()
-    Flusher(chronicle).flush_until(stop.is_set)
+    Flusher(chronicle, rest=rest).flush_until(stop.is_set)
     return others
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections
 
+from django_cachepatterns.write_behind import live
 from tests.acceptance.history.tally import Tally
+from tests.testapp.models import Page
 
 from .counts import Counts
-from .ground import PKS, counter
+from .ground import PKS, counter, keep_quiet
 from .writers import WEIGHTS
 
 PAUSE = 0.002
@@ -25,7 +27,9 @@ def read(number: int, counts: Counts, buffer_server_stays: bool, stop: Any) -> T
         buffer_server_stays: whether the buffer server is never away: what waits there is not in a
             live value then.
     """
+    keep_quiet()
     rng, look = random.Random(f"reader {number}"), Look(counts, buffer_server_stays)
+    _count_cached(look.tally)
     while not stop.is_set():
         try:
             look.at(sorted({*rng.choices(PKS, WEIGHTS, k=6)}))
@@ -35,6 +39,18 @@ def read(number: int, counts: Counts, buffer_server_stays: bool, stop: Any) -> T
         time.sleep(rng.uniform(0, PAUSE))
     connections.close_all()
     return look.tally
+
+
+def _count_cached(tally: Tally) -> None:
+    """Have it counted how many values are known without a query."""
+    honest = live.cached_counts
+
+    def cached_counts(buffer: Any, members: Sequence[bytes]) -> dict[bytes, int]:
+        found = honest(buffer, members)
+        tally.count("reads of the cache", len(found))
+        return found
+
+    live.cached_counts = cached_counts
 
 
 class Look:
@@ -53,6 +69,7 @@ class Look:
 
     def at(self, pks: Sequence[int]) -> None:
         """Read some rows once."""
+        Page.objects.in_bulk(pks)  # So that there are rows in the cache.
         least = {pk: self._counts.acknowledged(pk) for pk in pks}
         values = self._buffer.values(pks)
         most = {pk: self._counts.begun(pk) for pk in pks}

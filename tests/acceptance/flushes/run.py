@@ -15,6 +15,7 @@ from tests.acceptance.history.tally import Tally
 
 from .chronicle import Chronicle
 from .counts import Counts
+from .manner import Manner
 from .outages import Outages
 from .plans import VALKEY, Plan
 from .verdict import Verdict
@@ -30,15 +31,17 @@ class Run:
 
     Args:
         plans: where flushers are killed; every second one in the same lane.
-        missing: the safeguard that is taken away, by its name in `sabotage`.
+        missing: the safeguard of flushing that is taken away, by its name in `sabotage`.
         servers: handles of the servers that flushers may have killed, by their names in `plans`.
-        strict: whether every increment has an operation id.
+        manner: how writers count.
+        rest: seconds between two flushes of a lane.
     """
 
     plans: Sequence[Plan]
     missing: str | None = None
     servers: Mapping[str, Any] = field(default_factory=dict)
-    strict: bool = False
+    manner: Manner = field(default_factory=Manner)
+    rest: float = 0
 
     def carried_out(self, scene: Scene) -> Verdict:
         """Carry it out, on rows that are laid."""
@@ -78,17 +81,16 @@ class Run:
     def _lanes(
         self, chronicle: Chronicle, pipes: Sequence[Any], done: Sequence[Any], stop: Any
     ) -> list[Job]:
+        serve = f"{_HERE}.lanes:serve"
+        parts = [self.plans[n::LANES] for n in range(LANES)]
         return [
-            Job(
-                f"{_HERE}.lanes:serve",
-                (self.plans[n::LANES], chronicle, pipes[n], self.missing, done[n], stop),
-            )
-            for n in range(LANES)
+            Job(serve, (plans, chronicle, pipe, self.rest, self.missing, end, stop))
+            for plans, pipe, end in zip(parts, pipes, done, strict=True)
         ]
 
     def _others(self, counts: Counts, stop: Any) -> list[Job]:
         writer, reader = f"{_HERE}.writers:write", f"{_HERE}.reader:read"
         return [
-            *(Job(writer, (n, counts, self.strict, self.missing, stop)) for n in range(WRITERS)),
+            *(Job(writer, (n, counts, self.manner, stop)) for n in range(WRITERS)),
             *(Job(reader, (n, counts, VALKEY not in self.servers, stop)) for n in range(READERS)),
         ]

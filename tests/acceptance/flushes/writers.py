@@ -16,6 +16,7 @@ from tests.acceptance.history.tally import Tally
 from . import sabotage
 from .counts import Counts
 from .ground import FAMILY, PKS, ROWS, counter, keep_quiet
+from .manner import Manner
 
 GAP = 0.004
 """Mean seconds between two increments of one writer."""
@@ -26,18 +27,12 @@ PATIENCE = 60.0
 """Seconds for which operations are tried again at the end."""
 
 
-def write(number: int, counts: Counts, strict: bool, missing: str | None, stop: Any) -> Tally:
-    """Count until told to stop.
-
-    Args:
-        strict: whether every increment has an operation id, by which it is tried again where
-            nobody knows what has become of it.
-        missing: the safeguard that is taken away.
-    """
+def write(number: int, counts: Counts, manner: Manner, stop: Any) -> Tally:
+    """Count until told to stop."""
     keep_quiet()
-    if missing is not None:
-        sabotage.SABOTAGES[missing]()
-    writer = Writer(number, counts, strict)
+    if manner.missing is not None:
+        sabotage.SABOTAGES[manner.missing]()
+    writer = Writer(number, counts, manner)
     while not stop.is_set():
         writer.count(chosen(writer.rng))
         if writer.unknown and writer.rng.random() < 0.1:
@@ -56,14 +51,14 @@ class Writer:
     Args:
         number: which of the writers it is.
         counts: what was begun and acknowledged.
-        strict: whether every increment has an operation id.
+        manner: how it counts.
     """
 
-    def __init__(self, number: int, counts: Counts, strict: bool) -> None:
+    def __init__(self, number: int, counts: Counts, manner: Manner) -> None:
         self.rng, self.tally = random.Random(number), Tally()
         self.unknown: dict[str, Mapping[int, int]] = {}
-        self._number, self._counts, self._strict = number, counts, strict
-        self._buffer = counter()
+        self._number, self._counts, self._strict = number, counts, manner.strict
+        self._buffer = counter(manner.batch_rows)
         self._names = (f"writer {number}, operation {n}" for n in range(10**9))
 
     def count(self, amounts: Mapping[int, int]) -> None:
