@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from django_cachepatterns import CachePolicy
 from django_cachepatterns.models import CachedModel
-from django_cachepatterns.write_behind import Counter
+from django_cachepatterns.write_behind import Counter, Leaderboard
 
 
 class Category(CachedModel):
@@ -67,6 +67,9 @@ class Product(CachedModel):
 
     def get_absolute_url(self) -> str:
         return reverse("shop:product", args=[self.slug])
+
+
+best_sellers = Leaderboard("best-sellers", model=Product, field="sold")
 
 
 class Review(CachedModel):

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.db import transaction
-from django.db.models import Count, F, Q
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from . import cart
-from .models import Category, Product
+from .models import Category, Product, best_sellers
 from .search import search
 
 ON_A_PAGE = 24
+BEST = 10
 
 
 def catalog(request: HttpRequest) -> HttpResponse:
     in_stock = Count("products", filter=Q(products__active=True))
     # Not run before the template asks, and that does so in a fragment only.
     categories = Category.objects.annotate(count=in_stock).order_by("name")
-    return render(request, "shop/catalog.html", {"categories": categories})
+    context = {"categories": categories, "best_sellers": _best_sellers()}
+    return render(request, "shop/catalog.html", context)
+
+
+def _best_sellers() -> list[tuple[int, Product]]:
+    """How many were sold of the products that sell best, as of now: two round trips, no SQL."""
+    standings = [each for each in best_sellers.top(BEST) if each.score]
+    products = Product.objects.in_bulk([each.member for each in standings])
+    return [(each.score, products[each.member]) for each in standings if each.member in products]
 
 
 def category(request: HttpRequest, slug: str) -> HttpResponse:
@@ -38,9 +46,12 @@ def category(request: HttpRequest, slug: str) -> HttpResponse:
 def product(request: HttpRequest, slug: str) -> HttpResponse:
     shown = get_object_or_404(Product, slug=slug)
     shown.view_counter.increment()
-    return render(
-        request, "shop/product.html", {"product": shown, "reviews": shown.reviews.all().cache()}
-    )
+    context = {
+        "product": shown,
+        "sold": best_sellers.score(shown.pk),
+        "reviews": shown.reviews.all().cache(),
+    }
+    return render(request, "shop/product.html", context)
 
 
 def found(request: HttpRequest) -> HttpResponse:
@@ -54,8 +65,7 @@ def found(request: HttpRequest) -> HttpResponse:
 @require_POST
 def buy(request: HttpRequest, slug: str) -> HttpResponse:
     bought = get_object_or_404(Product, slug=slug)
-    # Counted by the database: what was read above may be a moment old by now.
-    Product.objects.filter(pk=bought.pk).update(sold=F("sold") + 1)
+    best_sellers.increment(bought.pk)
     messages.success(request, f"{bought.name} is yours.")
     return redirect(bought)
 
@@ -76,9 +86,9 @@ def add_to_cart(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 def buy_cart(request: HttpRequest) -> HttpResponse:
-    with transaction.atomic():
-        for line in cart.lines(request.session):
-            Product.objects.filter(pk=line.product.pk).update(sold=F("sold") + line.number)
+    best_sellers.increment_many(
+        {line.product.pk: line.number for line in cart.lines(request.session)}
+    )
     cart.empty(request.session)
     messages.success(request, "It is all yours.")
     return redirect("shop:catalog")

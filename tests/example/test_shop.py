@@ -13,7 +13,7 @@ from example_project.shop.factories import (
     ReviewFactory,
     create_shop,
 )
-from example_project.shop.models import Product, Review
+from example_project.shop.models import Product, Review, best_sellers
 
 pytestmark = pytest.mark.django_db
 
@@ -84,6 +84,7 @@ def test_a_category_shows_its_best_sellers_first(client: Client) -> None:
     assert page(client, url).index(first.name) < page(client, url).index(second.name)
     client.post(f"{second.get_absolute_url()}buy/")
     client.post(f"{second.get_absolute_url()}buy/")
+    assert best_sellers.flush().rows == 1
     assert page(client, url).index(second.name) < page(client, url).index(first.name)
 
 
@@ -143,6 +144,8 @@ def test_a_cart_is_kept_in_the_session_and_bought(client: Client) -> None:
     mug.save()
     assert "30.00" in page(client, "/cart/")
     assert client.post("/cart/buy/", follow=True).redirect_chain == [("/", 302)]
+    assert [best_sellers.score(each.pk) for each in (mug, pan)] == [2, 1]
+    best_sellers.flush()
     assert [Product.objects.get(pk=each.pk).sold for each in (mug, pan)] == [2, 1]
     assert "nothing in it" in page(client, "/cart/")
 
@@ -179,3 +182,14 @@ def test_a_look_at_a_product_is_counted_and_seen_at_once(client: Client) -> None
     assert "seen 3 times" in page(client, url)
     product.refresh_from_db()
     assert product.views == 2
+
+
+def test_best_sellers_are_shown_at_once(client: Client, django_assert_num_queries: Any) -> None:
+    slow, fast = ProductFactory(sold=1), ProductFactory()
+    for _ in range(2):
+        client.post(f"{fast.get_absolute_url()}buy/")
+    shown = page(client, "/")
+    assert shown.index(fast.name) < shown.index(slow.name)
+    assert "2 sold" in shown
+    with django_assert_num_queries(0):
+        page(client, "/")
