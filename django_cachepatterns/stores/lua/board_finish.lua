@@ -1,4 +1,4 @@
--- Ends a rebuild: the new board takes the place of the old one.
+-- Ends a rebuild: the new board takes the place of the old one, and the claim is given up.
 --
 -- KEYS, ARGV[1..8]  see batches.lua and scores.lua
 -- KEYS[9]    the new board: what the database had at one moment, and what waited when that was read
@@ -48,4 +48,5 @@ if before and before ~= board then call('UNLINK', before) end
 call('SET', KEYS[10], board)
 call('RENAME', new, board)
 call('PERSIST', board)
+call('DEL', KEYS[8])
 return 1

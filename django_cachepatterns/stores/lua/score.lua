@@ -5,7 +5,7 @@
 --                       a number
 --
 -- Returns 1 (done), 2 (done, and there are members that the board does not have: they have to be looked
--- at in the database), 0 (this operation was carried out before) or -1 (full: all have to be).
+-- at in the database), 0 (this operation was carried out before) or -1 (full).
 local has_board = call('EXISTS', board) == 1
 local has_removed = removed and call('EXISTS', KEYS[7]) == 1
 local unknown = false
@@ -63,12 +63,7 @@ local function show(member, what, number)
 end
 
 if was_done() then return 0 end
-if is_full() then
-  if has_board then
-    for at = 9, #ARGV, 3 do look_at(ARGV[at]) end
-  end
-  return -1
-end
+if is_full() then return -1 end
 for at = 9, #ARGV, 3 do
   local member, what, number = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   wait(member, what, number)
