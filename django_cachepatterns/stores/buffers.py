@@ -64,6 +64,11 @@ class RedisBuffers:
     def __init__(self, store: RedisStore) -> None:
         self._store = store
 
+    @property
+    def epoch(self) -> bytes:
+        """Which run of the server this thread's connection was made to."""
+        return self._store.epoch
+
     def write(
         self,
         name: str,

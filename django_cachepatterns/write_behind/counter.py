@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -155,11 +155,11 @@ class CounterBuffer(Buffer[int]):
         """`increment_many` in a coroutine."""
         await sync_to_async(self.increment_many)(amounts, **options)
 
-    async def avalues(self, pks: Sequence[Any]) -> dict[Any, int]:
+    async def avalues(self, pks: Iterable[Any]) -> dict[Any, int]:
         """`values` in a coroutine."""
         return await sync_to_async(self.values)(pks)
 
-    def values(self, pks: Sequence[Any]) -> dict[Any, int]:
+    def values(self, pks: Iterable[Any]) -> dict[Any, int]:
         """What rows' counts are now: what was flushed and what waits. Rows that are gone are left
         out. One look at the buffer server and one query for each thousand.
         """

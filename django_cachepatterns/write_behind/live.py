@@ -10,7 +10,7 @@ away.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -40,9 +40,10 @@ def look(buffer: Any, members: Sequence[bytes]) -> Looked:
         return []
 
 
-def counts(buffer: CounterBuffer, pks: Sequence[Any]) -> dict[Any, int]:
+def counts(buffer: CounterBuffer, pks: Iterable[Any]) -> dict[Any, int]:
     """Flushed and waiting, by the primary keys as they were given; missing rows are left out."""
     found: dict[Any, int] = {}
+    pks = list(pks)
     for at in range(0, len(pks), LARGEST):
         found.update(_counts(buffer, pks[at : at + LARGEST]))
     return found

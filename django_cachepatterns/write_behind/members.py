@@ -16,12 +16,13 @@ _LARGEST = 2**63 - 1
 def member_of(model: type[Model], pk: Any) -> bytes:
     """The text of a primary key.
 
-    Raises what Django does for a wrong one, `TypeError` for `None`, and `ValueError` for what no
-    row can have as its key: a batch with it could not even be looked for.
+    Raises what Django does for a wrong one, `TypeError` for `None` and for another model's row, and
+    `ValueError` for what no row can have as its key: a batch with it could not even be looked for.
     """
     if type(pk) is int and 0 <= pk <= _LARGEST and _is_integer(model):
         return b"%d" % pk
     if isinstance(pk, Model):
+        _check_is_of(model, pk)
         pk = pk.pk
     if pk is None:
         raise TypeError(f"A {model._meta.label} without a primary key was given. Save it first.")
@@ -32,6 +33,17 @@ def member_of(model: type[Model], pk: Any) -> bytes:
     if "\0" in text:
         raise ValueError(f"{pk!r} is the key of no {model._meta.label}: no text holds a NUL.")
     return text.encode()
+
+
+def _check_is_of(model: type[Model], row: Model) -> None:
+    """Refuse a row of a model that has other primary keys, of the same look."""
+    target = fields.target(fields.primary_key(model)).model
+    family = {model, *model._meta.all_parents, target}
+    if isinstance(row, tuple(family)):
+        return
+    # A migration's models have the same labels.
+    if row._meta.label not in {each._meta.label for each in family}:
+        raise TypeError(f"A {row._meta.label} was given for a {model._meta.label}.")
 
 
 @cache

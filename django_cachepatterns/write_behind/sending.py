@@ -133,7 +133,8 @@ def _tell_tenant(config: conf.Config, server: RedisBuffers) -> None:
     tenant = config.current_tenant()
     if tenant is None:
         return
-    told: dict[str, float] = config.remember("told tenants", dict)
-    if told.get(tenant, 0.0) < time.monotonic():
+    # Another run of the server may have forgotten them.
+    told: dict[tuple[str, bytes], float] = config.remember("told tenants", dict)
+    if told.get((tenant, server.epoch), 0.0) < time.monotonic():
         server.add_member(config.tenants_key(), tenant.encode())
-        told[tenant] = time.monotonic() + TOLD
+        told[tenant, server.epoch] = time.monotonic() + TOLD

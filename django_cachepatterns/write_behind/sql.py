@@ -53,9 +53,10 @@ def add(
         if connection.vendor == "postgresql":
             with row_by_row(cursor):
                 cursor.execute(
-                    f"UPDATE {table.name} SET {name} = COALESCE({table.name}.{name}, 0) + d.amount "
-                    f"FROM unnest(%s::{table.pk_type}[], %s::bigint[]) AS d(pk, amount) "
-                    f"WHERE {table.name}.{table.pk} = d.pk",
+                    f"UPDATE {table.name} "
+                    f"SET {name} = COALESCE({table.name}.{name}, 0) + {_NEW}.amount "
+                    f"FROM unnest(%s::{table.pk_type}[], %s::bigint[]) AS {_NEW}(pk, amount) "
+                    f"WHERE {table.name}.{table.pk} = {_NEW}.pk",
                     [array(table.prepared(pks)), array(deltas)],
                 )
                 found = int(cursor.rowcount)
@@ -68,6 +69,8 @@ def add(
     return found
 
 
+_NEW = "cachepatterns_new"
+"""What the amounts are called in a statement: as no table is."""
 _WAYS = ("enable_hashjoin", "enable_mergejoin", "enable_seqscan")
 _ROW_BY_ROW = "SELECT " + ", ".join(
     (

@@ -6,17 +6,20 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 from django.test import override_settings
+from django.test.utils import isolate_apps
 
 from django_cachepatterns import hooks
 from django_cachepatterns.exceptions import BufferFull, OutcomeUnknown
 from django_cachepatterns.invalidation import registry
 from django_cachepatterns.stores.buffers import RedisBuffers
 from django_cachepatterns.testing import outage
+from django_cachepatterns.write_behind import Counter
 from django_cachepatterns.write_behind.counter import CounterBuffer
+from django_cachepatterns.write_behind.flushing import flush_buffers
 from example_project.servers import Valkey
-from tests.testapp.models import Page, TextRow, Visit
+from tests.testapp.models import Detail, Essay, Item, Page, Shelf, TextRow, Visit
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -178,3 +181,77 @@ def test_an_applied_batch_s_rows_are_invalidated_by_who_takes_it_out(
     Page.view_counter.flush()
     assert page.view_counter.value == 5
     assert Page.objects.get(pk=page.pk).views == 5
+
+
+def test_a_row_of_another_model_is_refused(page: Page) -> None:
+    shelf = Shelf.objects.create(name="s")
+    with pytest.raises(TypeError, match=r"A testapp\.Shelf was given for a testapp\.Page"):
+        Page.view_counter.increment(shelf)
+    essay = Essay.objects.create()
+    Page.view_counter.increment(essay)
+    Essay.word_counter.increment(Page.objects.get(pk=essay.pk))
+    assert (essay.view_counter.value, essay.word_counter.value) == (1, 1)
+    detail = Detail.objects.create(item=Item.objects.create(name="a", slug="a"))
+    weights = CounterBuffer(Detail, "weight")
+    weights.increment(detail.item)
+    assert weights.values({detail.pk}) == {detail.pk: 1}
+
+
+@isolate_apps("tests.testapp")
+def test_a_table_may_have_any_name() -> None:
+    class D(models.Model):
+        n = models.IntegerField(default=0)
+
+        counter = Counter("n")
+
+        class Meta:
+            app_label = "testapp"
+            db_table = "d"
+
+    with connection.schema_editor() as editor:
+        editor.create_model(D)
+    try:
+        row = D.objects.create()
+        D.counter.increment(row)
+        assert D.counter.flush().rows == 1
+    finally:
+        with connection.schema_editor() as editor:
+            editor.delete_model(D)
+
+
+def test_a_flush_ends_while_more_is_counted(page: Page) -> None:
+    counter = CounterBuffer(Page, "views", batch_rows=1)
+    counter.increment(page.pk)
+
+    def count_on(step: hooks.Flushing) -> None:
+        if step.step == "read":
+            counter.increment(page.pk)
+            counter.increment(-1)  # Seals the batch that the first one is in.
+
+    with hooks.listening(after_flush_step=count_on):
+        assert counter.flush().batches < 50
+    assert counter.flush().errors == ()
+    assert sum(each.rows for each in counter.backlog()) == 0
+
+
+def tenant() -> str:
+    return "acme"
+
+
+def test_a_server_that_has_forgotten_the_tenants_is_told_again(
+    own_valkey: Valkey, page: Page
+) -> None:
+    caches = {
+        "default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": own_valkey.url},
+    }
+    settings = {"TENANT": f"{__name__}.tenant", "DRAIN_AT_EXIT": False}
+    with override_settings(CACHES=caches, CACHEPATTERNS=settings):
+        page.view_counter.increment()
+        own_valkey.kill()
+        page.view_counter.increment()  # To the database.
+        own_valkey.start()
+        Page.view_counter.server()._call(b"FLUSHALL\r\n")
+        page.view_counter.increment()
+        page.view_counter.increment()
+        assert flush_buffers([Page.view_counter]).rows == 1
+        assert views(page) == 3
