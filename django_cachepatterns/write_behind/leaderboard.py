@@ -23,19 +23,20 @@ from ..stores.buffers import FULL, LARGEST
 from ..transactions import state
 from ..transactions.publishing import may_publish
 from . import following, problems, rebuilding, refreshing, registry, score_rows, scores, unseen
+from .board_coroutines import BoardCoroutines
 from .board_members import Members
 from .board_problems import of_board
 from .buffer import Buffer
 from .draining import drain_at_exit
 from .reports import Flushed
 from .scores import Arithmetic, Change
-from .sending import Given, sent
+from .sending import Given, new_operation, sent
 from .standing import Standing
 
 _Triple = tuple[bytes, bytes, int]
 
 
-class Leaderboard(Buffer[Change]):
+class Leaderboard(BoardCoroutines, Buffer[Change]):
     """Ranks the rows of a model by an integer column.
 
         best_sellers = Leaderboard("best-sellers", model=Product, field="sold")
@@ -185,7 +186,7 @@ class Leaderboard(Buffer[Change]):
         operation: str | None = None,
     ) -> None:
         """Add to several scores, in one round trip for each thousand. Args as for `increment`."""
-        self._change(self._triples(b"+", amounts), Given(self._strict(strict), operation))
+        self._change(b"+", amounts, strict, operation)
 
     def submit(
         self, pk: Any, score: int, *, strict: bool | None = None, operation: str | None = None
@@ -201,7 +202,7 @@ class Leaderboard(Buffer[Change]):
         operation: str | None = None,
     ) -> None:
         """Submit several scores, in one round trip for each thousand."""
-        self._change(self._triples(b"^", scores), Given(self._strict(strict), operation))
+        self._change(b"^", scores, strict, operation)
 
     def remove(self, pk: Any) -> None:
         """Take a row off the board, with its score and what waits for it.
@@ -235,31 +236,39 @@ class Leaderboard(Buffer[Change]):
         """
         rebuilding.reset(self)
 
-    def _strict(self, strict: bool | None) -> bool:
-        return self.strict if strict is None else strict
-
-    def _triples(self, what: bytes, numbers: Mapping[Any, int]) -> list[_Triple]:
-        member, name = self.members.member, self.name
-        return [(member(pk), what, scores.checked(name, number)) for pk, number in numbers.items()]
-
-    def _change(self, triples: Sequence[_Triple], given: Given) -> None:
-        keys = self.board_keys()
+    def _change(
+        self,
+        what: bytes,
+        numbers: Mapping[Any, int],
+        strict: bool | None,
+        operation: str | None,
+    ) -> None:
+        member = self.members.member
+        triples = [
+            (member(pk), what, scores.checked(self.name, number)) for pk, number in numbers.items()
+        ]
+        is_strict = self.strict if strict is None else strict
+        is_new = is_strict and operation is None and len(triples) > LARGEST
+        if is_new:
+            operation = new_operation()  # One for all parts, by which all of it is tried again.
+        if operation is not None:
+            triples.sort()  # Tried again, each part must have the members that it had.
         for at in range(0, len(triples), LARGEST):
             some = triples[at : at + LARGEST]
-            part = given.operation
-            if part is not None and at:
-                part = f"{part}/{at}"
-            flat = chain.from_iterable((member, what, b"%d" % n) for member, what, n in some)
             outcome = self._send(
                 "score",
-                (*self._rules, *flat),
-                partial(self._changes, some),
-                strict=given.strict,
-                operation=part,
-                more_keys=keys.shared,
+                (*self._rules, *chain.from_iterable((m, w, b"%d" % n) for m, w, n in some)),
+                partial(self._changes, triples[at:] if is_new else some),
+                strict=is_strict,
+                operation=operation,
+                part=at,
+                is_new=is_new,
+                more_keys=self.board_keys().shared,
             )
             if outcome == UNKNOWN:
                 self._look_at([member for member, _, _ in some])
+            if is_new and outcome in (None, FULL):
+                break  # All of the rest was written: no later part may ask for another try.
         metrics.count(self.name, "increment", len(triples))
 
     def _changes(self, triples: Sequence[_Triple]) -> dict[Any, Change]:

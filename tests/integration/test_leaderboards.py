@@ -6,14 +6,26 @@ import uuid
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from django_cachepatterns.exceptions import PolicyError, StoreUnavailable
+from django_cachepatterns.stores.buffers import Limits
 from django_cachepatterns.testing import assert_store_commands, outage
 from django_cachepatterns.write_behind import Standing
-from tests.integration.boards import by_sql
-from tests.testapp.models import Champion, Player, Track, Word, fastest, players, tracks, words
+from tests.integration.boards import by_sql, made
+from tests.testapp.models import (
+    Champion,
+    Page,
+    Player,
+    Track,
+    Word,
+    fastest,
+    players,
+    tracks,
+    words,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -331,6 +343,50 @@ def test_without_the_server_scores_go_to_the_database(five: list[Player]) -> Non
     players.flush()
     assert players.top(9) == by_sql(players)
     assert players.size() == 4
+
+
+@pytest.mark.parametrize("pk", [None, "x", 2**63, -(2**63), Page()])
+def test_a_key_that_no_row_has_is_refused(five: list[Player], pk: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        players.increment(pk)
+    with pytest.raises((TypeError, ValueError)):
+        players.rank(pk)
+    with pytest.raises(ValueError, match="NUL"):
+        words.increment("a\0b")
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_more_than_fits_into_one_call(five: list[Player], full: bool) -> None:
+    new = Player.objects.bulk_create(Player(score=1) for _ in range(2500))
+    amounts = {player.pk: 1 for player in new}
+    with made("roomy", model=Player, field="score", strict=True) as board:
+        assert board.size() == 2505
+        if full:
+            board.limits = Limits(b"10000", b"700")
+        board.increment_many(amounts)
+        for _ in range(2):
+            board.increment_many(amounts, operation="once") if not full else None
+        expected = {player.pk: 2 if full else 3 for player in new}
+        assert {each.member: each.score for each in board.top(3000) if each.member in amounts} == (
+            expected
+        )
+        board.flush()
+        assert board.top(3000) == by_sql(board)
+
+
+@async_to_sync
+async def in_coroutines(a: int, b: int) -> None:
+    await players.aincrement(b, 3)
+    await players.aincrement_many({b: 3})
+    await players.asubmit(b, 60)
+    await players.asubmit_many({a: 1})
+    assert await players.atop(1) == [Standing(1, b, 60)]
+    assert await players.aaround(b, 0) == [Standing(1, b, 60)]
+    assert [await players.arank(a), await players.ascore(a), await players.asize()] == [2, 50, 5]
+
+
+def test_coroutines(five: list[Player]) -> None:
+    in_coroutines(five[0].pk, five[1].pk)
 
 
 @pytest.mark.parametrize("score", [1.5, "1", True, None])
