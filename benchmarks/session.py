@@ -22,7 +22,7 @@ from .tables import Table, between_marks, put
 
 BENCHMARKS = (
     *("hit", "page", "writes", "commands", "patterns", "herd", "wake", "refresh"),
-    *("counters", "live", "zipf", "flush"),
+    *("counters", "live", "zipf", "flush", "leaderboard"),
 )
 PROCESSES = ("cachepatterns", "cacheops", "cachalot")
 STDOUT = "-"

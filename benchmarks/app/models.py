@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from django_cachepatterns import CachePolicy
 from django_cachepatterns.models import CachedModel
-from django_cachepatterns.write_behind import Counter
+from django_cachepatterns.write_behind import Counter, Leaderboard
 
 
 class Item(models.Model):
@@ -128,3 +128,29 @@ class UncachedPage(Page):
     """Written behind, but not cached: a flush has no entries to mark."""
 
     view_counter = Counter("views")
+
+
+class Player(models.Model):
+    """Somebody who is ranked."""
+
+    score = models.IntegerField()
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"player {self.pk}"
+
+
+class RankedPlayer(Player):
+    """Ranked by this library, or by SQL without an index."""
+
+
+class IndexedPlayer(Player):
+    """Ranked by SQL with an index."""
+
+    class Meta:
+        indexes = (models.Index(fields=["-score", "id"], name="ranking"),)
+
+
+ranking = Leaderboard("ranking", model=RankedPlayer, field="score")
