@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ DEFAULTS: dict[str, Any] = {
     "BUFFER_CACHE": "default",
     "KEY_PREFIX": "cp",
     "TENANT": None,
+    # How the project's own code is told of a tenant that work elsewhere is done for.
+    "AS_TENANT": None,
     "ENABLED": True,
     "POLICIES": {},
     # Seconds. A page should fall back to the database well before a person notices.
@@ -44,7 +46,7 @@ _MEMO_LIMIT = 10_000
 class Config:
     """One reading of the settings. `memo` is where upper layers keep what follows from it."""
 
-    __slots__ = ("_seen", "_space", "caches", "memo", "raw", "tenant", "values")
+    __slots__ = ("_seen", "_space", "as_tenant", "caches", "memo", "raw", "tenant", "values")
 
     def __init__(self, raw: Mapping[str, Any], caches: Any) -> None:
         self.raw = raw
@@ -52,7 +54,14 @@ class Config:
         self._seen = dict(raw)
         self.values = {**DEFAULTS, **raw}
         self.memo: dict[Any, Any] = {}
-        self.tenant: Callable[[], str | None] | None = _callable(self.values["TENANT"])
+        self.tenant: Callable[[], str | None] | None = _callable(
+            "TENANT", self.values["TENANT"], "a callable that returns the tenant's name"
+        )
+        self.as_tenant: Callable[[str | None], Any] | None = _callable(
+            "AS_TENANT",
+            self.values["AS_TENANT"],
+            "a function that takes a tenant's name and gives a context manager",
+        )
         self._space = KeySpace(self.values["KEY_PREFIX"])
 
     def is_current(self, raw: Any, caches: Any) -> bool:
@@ -112,12 +121,24 @@ _tenant: ContextVar[str | _Unset | None] = ContextVar("tenant", default=_UNSET)
 
 @contextmanager
 def as_tenant(tenant: str | None) -> Iterator[None]:
-    """Keys are of a tenant for the length of a block: work that was begun elsewhere, for it."""
-    token = _tenant.set(tenant)
-    try:
+    """Keys are of a tenant for the length of a block: work that was begun elsewhere, for it.
+
+    So is whatever the setting AS_TENANT enters: a database, a schema. Raises `PolicyError` where
+    that cannot be entered.
+    """
+    with ExitStack() as stack:
+        stack.callback(_tenant.reset, _tenant.set(tenant))
+        current = config()
+        if current.tenant is not None and current.as_tenant is not None:
+            try:
+                stack.enter_context(current.as_tenant(tenant))
+            except Exception as error:  # It is the project's own code.
+                raise PolicyError(
+                    f"CACHEPATTERNS['AS_TENANT'] has no place for tenant {tenant!r}: "
+                    f"{type(error).__name__}: {error}. If that tenant is gone, take it out of the "
+                    f"set {current.tenants_key().decode()!r} on the server of BUFFER_CACHE."
+                ) from error
         yield
-    finally:
-        _tenant.reset(token)
 
 
 _NOTHING: dict[str, Any] = {}
@@ -184,7 +205,8 @@ def set_default_policies(policies: Mapping[str, CachePolicy]) -> None:
         _config = Config(_NOTHING, None)  # What followed from the others is forgotten.
 
 
-def _callable(path: Any) -> Callable[[], str | None] | None:
+def _callable(name: str, path: Any, kind: str) -> Any:
+    """What a setting's dotted path leads to; `kind` says what that has to be."""
     if path is None or callable(path):
         return path
     try:
@@ -193,8 +215,8 @@ def _callable(path: Any) -> Callable[[], str | None] | None:
             raise TypeError(f"it is a {type(found).__name__}, which cannot be called")
     except (ImportError, TypeError, AttributeError) as error:
         raise ImproperlyConfigured(
-            f"CACHEPATTERNS['TENANT'] is {path!r}, which cannot be imported ({error}). "
-            "Give the dotted path of a callable that returns the tenant's name."
+            f"CACHEPATTERNS[{name!r}] is {path!r}, which cannot be imported ({error}). "
+            f"Give the dotted path of {kind}."
         ) from error
     return found
 

@@ -10,7 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
@@ -49,7 +49,12 @@ def flush_buffers(buffers: Iterable[Buffer[Any]], *, in_pause: bool = False) -> 
     done = Flushed()
     for buffer in buffers:
         for tenant in _tenants(buffer, done):
-            with as_tenant(tenant):
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(as_tenant(tenant))
+                except PolicyError as error:
+                    done += Flushed(errors=((buffer.name, str(error)),))
+                    continue
                 done += flush_buffer(buffer, in_pause=in_pause)
     return done
 

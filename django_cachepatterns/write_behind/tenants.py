@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from .. import conf
 from ..conf import as_tenant
+from ..exceptions import PolicyError
 
 if TYPE_CHECKING:
     from .buffer import Buffer
@@ -30,7 +32,11 @@ def aliases_of(buffer: Buffer[Any]) -> list[str]:
     """
     found: dict[str, None] = {}
     for tenant in tenants_of(buffer):
-        with as_tenant(tenant):
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(as_tenant(tenant))
+            except PolicyError:
+                continue  # It is gone, and its database with it; a flush says so.
             found[buffer.alias] = None
     return list(found)
 

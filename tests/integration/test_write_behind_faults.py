@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -18,6 +21,7 @@ from django_cachepatterns.testing import outage
 from django_cachepatterns.write_behind import Counter
 from django_cachepatterns.write_behind.counter import CounterBuffer
 from django_cachepatterns.write_behind.flushing import flush_buffers
+from django_cachepatterns.write_behind.tenants import aliases_of
 from example_project.servers import Valkey
 from tests.testapp.models import Detail, Essay, Item, Page, Shelf, TextRow, Visit
 
@@ -255,3 +259,48 @@ def test_a_server_that_has_forgotten_the_tenants_is_told_again(
         page.view_counter.increment()
         assert flush_buffers([Page.view_counter]).rows == 1
         assert views(page) == 3
+
+
+current: ContextVar[str | None] = ContextVar("current", default=None)
+
+
+def current_tenant() -> str | None:
+    return current.get()
+
+
+@contextmanager
+def acting_as(tenant: str | None) -> Iterator[None]:
+    if tenant == "gone":
+        raise LookupError("no such tenant")
+    token = current.set(tenant)
+    try:
+        yield
+    finally:
+        current.reset(token)
+
+
+class DatabaseOfTheTenant:
+    def db_for_write(self, model: Any, **hints: Any) -> str | None:
+        return "other" if current.get() == "acme" else None
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+@override_settings(DATABASE_ROUTERS=[DatabaseOfTheTenant()])
+def test_what_a_tenant_has_counted_is_flushed_to_its_own_database(settings: Any) -> None:
+    own = {"TENANT": f"{__name__}.current_tenant", "AS_TENANT": f"{__name__}.acting_as"}
+    settings.CACHEPATTERNS = {**settings.CACHEPATTERNS, **own}
+    for alias in ("default", "other"):
+        Page(pk=7).save(using=alias, force_insert=True)
+    for tenant_s in ("gone", "acme", None):
+        current.set(tenant_s)
+        Page.view_counter.increment(7)
+    done = flush_buffers([Page.view_counter])
+    assert done.rows == 2
+    ((name, reason),) = done.errors
+    assert name == "testapp.Page.views"
+    assert "tenant 'gone': LookupError: no such tenant" in reason
+    assert aliases_of(Page.view_counter) == ["default", "other"]
+    views_in = {
+        alias: Page.objects.using(alias).nocache().get(pk=7).views for alias in ("default", "other")
+    }
+    assert views_in == {"default": 1, "other": 1}
