@@ -329,7 +329,8 @@ class Draft(Buffer[Row]):
                 (*head, *flat),
                 partial(self._changes, some),
                 strict=strict,
-                operation=f"{operation}/{at}" if operation is not None and at else operation,
+                operation=operation,
+                part=at,
             )
         metrics.count(self.name, "save", len(saved))
 

@@ -18,12 +18,13 @@ from django_cachepatterns.exceptions import BufferFull, OutcomeUnknown
 from django_cachepatterns.invalidation import registry
 from django_cachepatterns.stores.buffers import RedisBuffers
 from django_cachepatterns.testing import outage
-from django_cachepatterns.write_behind import Counter
+from django_cachepatterns.write_behind import Counter, Draft
+from django_cachepatterns.write_behind import registry as registry_of_buffers
 from django_cachepatterns.write_behind.counter import CounterBuffer
 from django_cachepatterns.write_behind.flushing import flush_buffers
 from django_cachepatterns.write_behind.tenants import aliases_of
 from example_project.servers import Valkey
-from tests.testapp.models import Detail, Essay, Item, Page, Shelf, TextRow, Visit
+from tests.testapp.models import Cart, Detail, Essay, Item, Page, Shelf, TextRow, Visit
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -304,3 +305,24 @@ def test_what_a_tenant_has_counted_is_flushed_to_its_own_database(settings: Any)
         alias: Page.objects.using(alias).nocache().get(pk=7).views for alias in ("default", "other")
     }
     assert views_in == {"default": 1, "other": 1}
+
+
+def test_the_operation_of_many_rows_is_named_as_it_was_given(monkeypatch: Any) -> None:
+    draft = Draft(Cart, fields=["items"], name="faulty")
+    registry_of_buffers.unregister(draft)
+    plain, calls = RedisBuffers.write, []
+
+    def lost_later(self: Any, *args: Any) -> int:
+        calls.append(args)
+        if len(calls) == 1:
+            return plain(self, *args)
+        raise OutcomeUnknown("no reply")
+
+    monkeypatch.setattr(RedisBuffers, "write", lost_later)
+    with pytest.raises(OutcomeUnknown) as caught:
+        draft.save_many({pk: {"items": {}} for pk in range(1, 1500)}, operation="mine")
+    assert caught.value.operation == "mine"
+    calls.clear()
+    with pytest.raises(OutcomeUnknown) as caught:
+        Page.view_counter.increment_many(dict.fromkeys(range(1500), 1), operation="mine")
+    assert caught.value.operation == "mine"
