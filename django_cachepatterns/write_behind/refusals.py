@@ -32,10 +32,19 @@ def is_refusal(error: DatabaseError) -> bool:
     """Whether an error says that a row's change is wrong, not that the database is in trouble."""
     state = getattr(error.__cause__, "sqlstate", None)
     if state is not None:
-        return str(state)[:2] in _ROWS_FAULT
+        return str(state)[:2] in _ROWS_FAULT or _breaks_a_policy(error.__cause__)
     if error.args and error.args[0] in _MYSQL_ROWS_FAULT:
         return True
     return isinstance(error, DataError | IntegrityError)
+
+
+def _breaks_a_policy(error: Any) -> bool:
+    """Whether PostgreSQL has refused a row by a policy of row-level security.
+
+    Its SQLSTATE is that of a table without permission, which is not a row's fault.
+    """
+    where = getattr(getattr(error, "diag", None), "source_function", None)
+    return bool(error.sqlstate == "42501" and where == "ExecWithCheckOptions")
 
 
 def apply_in_parts(

@@ -326,3 +326,50 @@ def test_the_operation_of_many_rows_is_named_as_it_was_given(monkeypatch: Any) -
     with pytest.raises(OutcomeUnknown) as caught:
         Page.view_counter.increment_many(dict.fromkeys(range(1500), 1), operation="mine")
     assert caught.value.operation == "mine"
+
+
+@pytest.fixture
+def restricted() -> Iterator[Any]:
+    """Runs SQL as the owner; else the connection is a role's that may do little."""
+    role = f"restricted_{connection.settings_dict['NAME']}"
+
+    def as_owner(sql: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"RESET ROLE; {sql.format(role=role)}; SET ROLE {role}")
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE ROLE {role}")
+    try:
+        as_owner(
+            "GRANT SELECT ON testapp_page TO {role};"
+            "GRANT SELECT, INSERT ON cachepatterns_ledger, cachepatterns_dead_letter TO {role};"
+            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
+        )
+        yield as_owner
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET ROLE; ALTER TABLE testapp_page DISABLE ROW LEVEL SECURITY")
+            cursor.execute("DROP POLICY IF EXISTS few ON testapp_page")
+            cursor.execute("DROP POLICY IF EXISTS seen ON testapp_page")
+            cursor.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_a_row_that_a_policy_refuses_is_one_dead_letter_and_no_permission_is_none(
+    restricted: Any,
+) -> None:
+    pages = [Page(pk=pk) for pk in (1, 2, 3)]
+    with connection.cursor() as cursor:
+        cursor.execute("RESET ROLE")
+    Page.objects.bulk_create(pages)
+    Page.view_counter.increment_many({1: 1, 2: 9, 3: 1})
+    restricted("SELECT 1")
+    assert "permission denied" in Page.view_counter.flush().errors[0][1]
+    restricted(
+        "GRANT UPDATE ON testapp_page TO {role};"
+        "ALTER TABLE testapp_page ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY seen ON testapp_page FOR SELECT USING (true);"
+        "CREATE POLICY few ON testapp_page FOR UPDATE USING (true) WITH CHECK (views < 5)"
+    )
+    done = Page.view_counter.flush()
+    assert (done.rows, done.refused, done.errors) == (2, 1, ())
+    assert [views(page) for page in pages] == [1, 0, 1]
