@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -63,7 +63,13 @@ def applied(alias: str, batches: Sequence[str]) -> set[str]:
     return {batch.hex for batch in found.values_list("pk", flat=True)}
 
 
-def prune(alias: str, keep: timedelta) -> int:
-    """Forget batches that were applied longer ago than that. Returns how many."""
+def prune(alias: str, keep: timedelta, waiting: Iterable[str] = ()) -> int:
+    """Forget batches that were applied longer ago than that. Returns how many.
+
+    Args:
+        waiting: the ids of batches that are not forgotten, because they are still in a buffer.
+    """
     old = LedgerEntry.objects.using(alias).filter(applied_at__lt=timezone.now() - keep)
+    if kept := [UUID(batch) for batch in waiting]:
+        old = old.exclude(pk__in=kept)
     return old._raw_delete(alias) or 0

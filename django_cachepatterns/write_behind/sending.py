@@ -57,6 +57,8 @@ def sent(
     whether it was carried out.
     """
     operation = given.operation
+    if operation == "":
+        raise ValueError(f"{buffer.name}: the id of an operation is empty. Give one, or None.")
     if operation is None and given.strict:
         operation = new_operation()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -30,15 +31,30 @@ def aliases_of(buffer: Buffer[Any]) -> list[str]:
 
     Raises `StoreUnavailable` and `PolicyError` where there are tenants, and nobody can say which.
     """
-    found: dict[str, None] = {}
+    return list(dict.fromkeys(buffer.alias for _ in _as_each_tenant(buffer)))
+
+
+def batches_waiting(buffer: Buffer[Any]) -> set[str]:
+    """The ids of the batches that wait in a buffer, of all tenants.
+
+    Raises `StoreUnavailable` and `PolicyError`.
+    """
+    return {
+        each.batch
+        for _ in _as_each_tenant(buffer)
+        for each in buffer.server().backlog(buffer.keys())
+    }
+
+
+def _as_each_tenant(buffer: Buffer[Any]) -> Iterator[None]:
+    """Be one tenant after the other, in the body of a loop."""
     for tenant in tenants_of(buffer):
         with ExitStack() as stack:
             try:
                 stack.enter_context(as_tenant(tenant))
             except PolicyError:
                 continue  # It is gone, and its database with it; a flush says so.
-            found[buffer.alias] = None
-    return list(found)
+            yield
 
 
 def rows_waiting(buffer: Buffer[Any]) -> int:

@@ -214,7 +214,7 @@ def test_prune_ledger_says_how_many(page: Page) -> None:
     out = StringIO()
     call_command("prune_ledger", stdout=out, skip_checks=True)
     assert out.getvalue() == "default: applied batches forgotten: 1.\n"
-    with outage():
+    with outage(), pytest.raises(CommandError, match="Nothing was pruned"):
         call_command("prune_ledger", stdout=out, skip_checks=True)
 
 

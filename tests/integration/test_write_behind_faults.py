@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,16 +13,19 @@ from django.core.exceptions import ValidationError
 from django.db import connection, models, transaction
 from django.test import override_settings
 from django.test.utils import isolate_apps
+from django.utils import timezone
 
 from django_cachepatterns import hooks
 from django_cachepatterns.exceptions import BufferFull, OutcomeUnknown
 from django_cachepatterns.invalidation import registry
+from django_cachepatterns.models import LedgerEntry
 from django_cachepatterns.stores.buffers import RedisBuffers
 from django_cachepatterns.testing import outage
 from django_cachepatterns.write_behind import Counter, Draft
 from django_cachepatterns.write_behind import registry as registry_of_buffers
 from django_cachepatterns.write_behind.counter import CounterBuffer
 from django_cachepatterns.write_behind.flushing import flush_buffers
+from django_cachepatterns.write_behind.pruning import prune
 from django_cachepatterns.write_behind.tenants import aliases_of
 from example_project.servers import Valkey
 from tests.testapp.models import Cart, Detail, Essay, Item, Page, Shelf, TextRow, Visit
@@ -373,3 +377,24 @@ def test_a_row_that_a_policy_refuses_is_one_dead_letter_and_no_permission_is_non
     done = Page.view_counter.flush()
     assert (done.rows, done.refused, done.errors) == (2, 1, ())
     assert [views(page) for page in pages] == [1, 0, 1]
+
+
+def test_a_batch_that_waits_is_not_forgotten_however_old(page: Page) -> None:
+    page.view_counter.increment()
+
+    def die(step: hooks.Flushing) -> None:
+        if step.step == "committed":
+            raise SystemExit
+
+    with hooks.listening(after_flush_step=die), pytest.raises(SystemExit):
+        Page.view_counter.flush()
+    LedgerEntry.objects.update(applied_at=timezone.now() - timedelta(days=30))
+    assert prune()["default"] == 0
+    Page.view_counter.flush()
+    assert views(page) == 1
+    assert prune()["default"] == 1
+
+
+def test_an_operation_without_an_id_is_refused(page: Page) -> None:
+    with pytest.raises(ValueError, match="empty"):
+        page.view_counter.increment(operation="")
