@@ -18,7 +18,7 @@ from ..exceptions import PolicyError
 from ..stores import buffers_of
 from ..write_behind import registry
 from ..write_behind.buffer import Buffer
-from ..write_behind.draft import Draft
+from ..write_behind.drafts.draft import Draft
 from ..write_behind.records import LedgerEntry
 from .policies import is_unique
 

@@ -4,9 +4,9 @@ server and reach the database exactly once.
 
 from __future__ import annotations
 
+from .boards.leaderboard import Leaderboard
+from .boards.standing import Standing
 from .counter import Counter
-from .draft import Draft
-from .leaderboard import Leaderboard
-from .standing import Standing
+from .drafts.draft import Draft
 
 __all__ = ["Counter", "Draft", "Leaderboard", "Standing"]

@@ -9,7 +9,8 @@ from typing import Any
 import redis
 from django.db import connections
 
-from django_cachepatterns.write_behind import Leaderboard, Standing, following, registry
+from django_cachepatterns.write_behind import Leaderboard, Standing, registry
+from django_cachepatterns.write_behind.boards import following
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_cachepatterns.write_behind.scores import (
+from django_cachepatterns.write_behind.boards.scores import (
     Arithmetic,
     Change,
     adding,

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 from django.db import connections, transaction
 
-from .. import entry
-from ..exceptions import PolicyError, StoreUnavailable
-from ..stores.boards import BoardKeys, Rebuild, RedisBoards
-from ..transactions import state
-from ..transactions.publishing import may_publish
-from . import ledger, refreshing, score_rows, unseen
+from ... import entry
+from ...exceptions import PolicyError, StoreUnavailable
+from ...stores.boards import BoardKeys, Rebuild, RedisBoards
+from ...transactions import state
+from ...transactions.publishing import may_publish
+from .. import ledger
+from . import refreshing, rows, unseen
 
 if TYPE_CHECKING:
     from .leaderboard import Leaderboard
@@ -172,9 +173,9 @@ def _fill(
     done: set[str] = set()
     renewal = _Renewal(server, keys, begun)
     with transaction.atomic(using=board.alias):
-        for rows in score_rows.snapshot(board, begun.batches):
-            done.update(batch for batch, _, _ in rows if batch is not None)
-            found = {board.members.member(pk): score for batch, pk, score in rows if not batch}
+        for some in rows.snapshot(board, begun.batches):
+            done.update(batch for batch, _, _ in some if batch is not None)
+            found = {board.members.member(pk): score for batch, pk, score in some if not batch}
             scores.update((member, found.pop(member)) for member in changing & found.keys())
             server.add(begun, _stored(board, found.items()))
             renewal.renew()

@@ -15,15 +15,15 @@ from uuid import UUID
 from django.db import DataError, connections
 from django.db.models import QuerySet
 
-from .. import fields
-from ..exceptions import CodecError
-from ..stores.buffers import LARGEST
-from . import around, live
-from .draft_row import DraftRow
-from .draft_wire import Saved, decode
-from .members import member_of
-from .records import DirectWrite, LedgerEntry
-from .sql import Table
+from ... import fields
+from ...exceptions import CodecError
+from ...stores.buffers import LARGEST
+from .. import around, live
+from ..members import member_of
+from ..records import DirectWrite, LedgerEntry
+from ..sql import Table
+from .row import DraftRow
+from .wire import Saved, decode
 
 if TYPE_CHECKING:
     from .draft import Draft

@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from .. import conf
-from ..conf import as_tenant
-from ..exceptions import PolicyError, StoreUnavailable
-from ..stores.boards import Look
-from ..stores.buffers import LARGEST
-from ..transactions import state
-from ..transactions.callbacks import register
-from . import live, unseen
-from .dead_letters import UNREADABLE
-from .members import member_of
+from ... import conf
+from ...conf import as_tenant
+from ...exceptions import PolicyError, StoreUnavailable
+from ...stores.boards import Look
+from ...stores.buffers import LARGEST
+from ...transactions import state
+from ...transactions.callbacks import register
+from .. import live
+from ..dead_letters import UNREADABLE
+from ..members import member_of
+from . import unseen
 
 if TYPE_CHECKING:
     from .leaderboard import Leaderboard

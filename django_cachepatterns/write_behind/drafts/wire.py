@@ -11,8 +11,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..codecs import Column, codec_for, kinds
-from ..exceptions import CodecError
+from ...codecs import Column, codec_for, kinds
+from ...exceptions import CodecError
 
 
 class Json(NamedTuple):

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import metrics
-from .draft_wire import from_text
-from .members import member_of
-from .records import DeadLetter
+from ... import metrics
+from ..members import member_of
+from ..records import DeadLetter
+from .wire import from_text
 
 if TYPE_CHECKING:
     from .draft import Draft

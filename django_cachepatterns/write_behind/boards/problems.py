@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from . import problems
-from .problems import Problem
+from .. import problems
+from ..problems import Problem
 
 if TYPE_CHECKING:
     from .leaderboard import Leaderboard

@@ -14,18 +14,19 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
-from .. import metrics
-from ..exceptions import CodecError, PolicyError, StoreUnavailable
-from ..invalidation import touched, versions
-from ..stores.buffers import LARGEST
-from ..transactions import write_log
-from . import around, draft_letters, draft_live, draft_problems, draft_wire, problems, registry
-from . import sql_drafts as sql
-from .buffer import FEW_ROWS, Buffer
-from .draft_row import DraftRow
-from .draft_values import DraftColumn
-from .draft_wire import Saved
-from .members import member_of, pk_of, pks_of
+from ... import metrics
+from ...exceptions import CodecError, PolicyError, StoreUnavailable
+from ...invalidation import touched, versions
+from ...stores.buffers import LARGEST
+from ...transactions import write_log
+from .. import around, problems, registry
+from ..buffer import FEW_ROWS, Buffer
+from ..members import member_of, pk_of, pks_of
+from . import letters, live, sql, wire
+from . import problems as draft_problems
+from .row import DraftRow
+from .values import DraftColumn
+from .wire import Saved
 
 Row = dict[str, Saved]
 """What was saved of a row, by attname."""
@@ -153,7 +154,7 @@ class Draft(Buffer[Row]):
 
     def get_many(self, pks: Iterable[Any]) -> dict[Any, DraftRow]:
         """The same of several rows, by their primary keys; what is nowhere is left out."""
-        return dict(draft_live.rows_of(self, list(pks)))
+        return dict(live.rows_of(self, list(pks)))
 
     def discard(self, pk: Any) -> None:
         """Drop what waits of a row: before it is deleted, so that it is not written again.
@@ -170,7 +171,7 @@ class Draft(Buffer[Row]):
         with transaction.atomic(using=alias):
             # For a flush that has read it already, and for a server that cannot be reached.
             around.record(alias, self.name, ((each, around.EVERYTHING, at) for each in members))
-            draft_letters.supersede(self, alias, written)
+            letters.supersede(self, alias, written)
             transaction.on_commit(partial(self._discard, members), using=alias)
 
     async def asave(
@@ -234,13 +235,13 @@ class Draft(Buffer[Row]):
             name, _, member = key.partition(b":")
             if name.decode() not in self._by_attname():
                 raise LookupError(f"{name.decode()!r} is not among the draft's fields any more")
-            found.setdefault(member, {})[name.decode()] = draft_wire.decode(value)
+            found.setdefault(member, {})[name.decode()] = wire.decode(value)
         return dict(zip(pks_of(self.model, list(found)), found.values(), strict=True))
 
     def apply(self, connection: BaseDatabaseWrapper, changes: Mapping[Any, Row]) -> int:
         """See `Buffer`. What a later write around the buffer has overtaken is left out."""
         alias = connection.alias
-        draft_letters.supersede(self, alias, changes)
+        letters.supersede(self, alias, changes)
         there = self._locked(connection, changes)
         missing = [pk for pk in changes if pk not in there]
         if missing and self.create:
@@ -270,15 +271,15 @@ class Draft(Buffer[Row]):
 
     def refused(self, alias: str, changes: Mapping[Any, Row]) -> None:
         """See `Buffer`. Older letters of the same values have nothing to say any more."""
-        draft_letters.supersede(self, alias, changes)
+        letters.supersede(self, alias, changes)
 
     def to_text(self, change: Row) -> str:
         """See `Buffer`."""
-        return draft_wire.to_text(change)
+        return wire.to_text(change)
 
     def from_text(self, text: str) -> Row:
         """See `Buffer`. Raises `ValueError`."""
-        row = draft_wire.from_text(text)
+        row = wire.from_text(text)
         if gone := row.keys() - set(self.columns()):
             raise ValueError(f"{', '.join(sorted(gone))}: not among the draft's fields any more")
         return row
@@ -306,7 +307,7 @@ class Draft(Buffer[Row]):
                 )
             prepared = columns[attname].prepare(value, connection)
             try:
-                found[attname] = draft_wire.encode(Saved(at, prepared))
+                found[attname] = wire.encode(Saved(at, prepared))
             except CodecError as error:
                 raise ValueError(f"{self.name}: {name} cannot be {value!r}: {error}") from error
         return found
@@ -336,7 +337,7 @@ class Draft(Buffer[Row]):
 
     def _changes(self, saved: Sequence[tuple[bytes, dict[str, bytes]]]) -> dict[Any, Row]:
         return {
-            pk_of(self.model, member): {name: draft_wire.decode(raw) for name, raw in row.items()}
+            pk_of(self.model, member): {name: wire.decode(raw) for name, raw in row.items()}
             for member, row in saved
         }
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from django.apps import AppConfig, apps
 from django.db.models import Model, signals
 
-from .. import fields
-from ..exceptions import PolicyError, StoreUnavailable
+from ... import fields
+from ...exceptions import PolicyError, StoreUnavailable
 
 if TYPE_CHECKING:
     from .leaderboard import Leaderboard

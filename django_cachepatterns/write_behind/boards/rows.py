@@ -13,10 +13,10 @@ from uuid import UUID
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .. import fields
-from .records import LedgerEntry
+from ... import fields
+from ..records import LedgerEntry
+from ..sql import Table, array, row_by_row
 from .scores import Change
-from .sql import Table, array, row_by_row
 from .standing import Standing
 
 if TYPE_CHECKING:

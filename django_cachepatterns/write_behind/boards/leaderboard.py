@@ -15,22 +15,23 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
-from .. import conf, fields, metrics
-from ..exceptions import BufferFull, PolicyError, StoreUnavailable
-from ..stores import RedisBoards, boards_of
-from ..stores.boards import UNKNOWN, BoardKeys, Rules
-from ..stores.buffers import FULL, LARGEST
-from ..transactions import state
-from ..transactions.publishing import may_publish
-from . import following, problems, rebuilding, refreshing, registry, score_rows, scores, unseen
-from .board_coroutines import BoardCoroutines
-from .board_members import Members
-from .board_problems import of_board
-from .buffer import Buffer
-from .draining import drain_at_exit
-from .reports import Flushed
+from ... import conf, fields, metrics
+from ...exceptions import BufferFull, PolicyError, StoreUnavailable
+from ...stores import RedisBoards, boards_of
+from ...stores.boards import UNKNOWN, BoardKeys, Rules
+from ...stores.buffers import FULL, LARGEST
+from ...transactions import state
+from ...transactions.publishing import may_publish
+from .. import problems, registry
+from ..buffer import Buffer
+from ..draining import drain_at_exit
+from ..reports import Flushed
+from ..sending import Given, new_operation, sent
+from . import following, rebuilding, refreshing, rows, scores, unseen
+from .coroutines import BoardCoroutines
+from .members import Members
+from .problems import of_board
 from .scores import Arithmetic, Change
-from .sending import Given, new_operation, sent
 from .standing import Standing
 
 _Triple = tuple[bytes, bytes, int]
@@ -153,7 +154,7 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
         return {pk(member): parse(text.decode()) for member, text in raw.items()}
 
     def apply(self, connection: BaseDatabaseWrapper, changes: Mapping[Any, Change]) -> int:
-        return score_rows.change(connection, self, changes)
+        return rows.change(connection, self, changes)
 
     def to_text(self, change: Change) -> str:
         return scores.text_of(change)
@@ -300,7 +301,7 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
         last = b"%d" % (offset + n - 1)
         found = self._ask(b"range", b"%d" % offset, last)
         if found is None:
-            return score_rows.top(self, n, offset)
+            return rows.top(self, n, offset)
         return self._standings(found, offset)
 
     def rank(self, pk: Any) -> int | None:
@@ -314,7 +315,7 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
                 return place + 1
         found = self._ask(b"rank", member)
         if found is None:
-            return score_rows.rank(self, self.members.pk(member))
+            return rows.rank(self, self.members.pk(member))
         return int(found[0]) + 1 if found else None
 
     def score(self, pk: Any) -> int | None:
@@ -322,7 +323,7 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
         member = self.members.member(pk)
         found = self._ask(b"score", member)
         if found is None:
-            return score_rows.score(self, self.members.pk(member))
+            return rows.score(self, self.members.pk(member))
         return self._score(found[0]) if found else None
 
     def around(self, pk: Any, n: int) -> list[Standing]:
@@ -335,16 +336,16 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
         found = self._ask(b"around", member, b"%d" % n)
         if found is not None:
             return self._standings(found[1:], int(found[0])) if found else []
-        rank = score_rows.rank(self, self.members.pk(member))
+        rank = rows.rank(self, self.members.pk(member))
         if rank is None:
             return []
         first = max(0, rank - 1 - n)
-        return score_rows.top(self, rank + n - first, first)
+        return rows.top(self, rank + n - first, first)
 
     def size(self) -> int:
         """How many rows are on the board."""
         found = self._ask(b"size")
-        return score_rows.size(self) if found is None else int(found[0])
+        return rows.size(self) if found is None else int(found[0])
 
     def pending(self) -> int:
         """How many changes wait to be flushed: one for each row of each batch."""

@@ -13,8 +13,8 @@ from django.db import DataError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import FileField, JSONField, Model
 
-from .. import fields
-from .draft_wire import Json
+from ... import fields
+from .wire import Json
 
 WRONG = (ValidationError, ValueError, TypeError, ArithmeticError, AttributeError, RecursionError)
 """What fields raise for a value that is none of theirs."""

@@ -15,8 +15,8 @@ from uuid import UUID
 
 from django.db import connections
 
-from . import ledger
-from .records import LedgerEntry
+from .. import ledger
+from ..records import LedgerEntry
 
 if TYPE_CHECKING:
     from .leaderboard import Leaderboard

@@ -12,9 +12,9 @@ from django.db import IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model, QuerySet
 
-from .. import fields
-from .draft_values import DraftColumn
-from .sql import Table
+from ... import fields
+from ..sql import Table
+from .values import DraftColumn
 
 Row = Mapping[str, Any]
 """Values that wait, by attname."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.db.models import Model
 
-from .. import fields
-from .members import member_of
+from ... import fields
+from ..members import member_of
 
 _OFFSET = 2**63
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 
-from .. import fields
-from . import registry
-from .problems import Problem
+from ... import fields
+from .. import registry
+from ..problems import Problem
 
 if TYPE_CHECKING:
     from .draft import Draft

@@ -1,0 +1,1 @@
+"""Leaderboards: scores that are counted behind, and ranked in a sorted set."""

@@ -1,0 +1,1 @@
+"""Drafts: rows and fields of which the last write wins."""
