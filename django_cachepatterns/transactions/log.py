@@ -204,9 +204,10 @@ class WriteLog:
         """Take note of keys; those that have to be marked are added to `fresh`."""
         self._end_what_is_over()
         wanted = dict.fromkeys(keys)
+        new = list(wanted)
         if self._marked:
             self._renew(wanted, fresh)
-        new = [key for key in wanted if key not in self._marked]
+            new = [key for key in new if key not in self._marked]
         if not new:
             return
         level = level or self._level(window)
@@ -313,12 +314,14 @@ class WriteLog:
 
     def _forget(self, levels: list[Level]) -> None:
         before = bool(self._marked)
-        for level in levels:
-            for key in level.keys:
-                self._marked.pop(key, None)
-            level.keys = []
         ended = set(map(id, levels))
         self._levels = [level for level in self._levels if id(level) not in ended]
+        if not self._levels:
+            self._marked.clear()  # Of many keys that is quicker.
+        for level in levels:
+            for key in level.keys if self._levels else ():
+                self._marked.pop(key, None)
+            level.keys = []
         for window in self._windows:
             if window.level is not None and id(window.level) in ended:
                 window.level = None

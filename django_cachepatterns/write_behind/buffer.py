@@ -31,7 +31,7 @@ from .troubles import LOGGED
 Change = TypeVar("Change")
 
 FLUSH_EVERY = 5.0
-BATCH_ROWS = 10_000
+BATCH_ROWS = 20_000
 MAX_PENDING = 1_000_000
 FEW_ROWS = 200
 """Rows whose cached lists are told apart by the values of `indexes`; more, and all are touched."""
