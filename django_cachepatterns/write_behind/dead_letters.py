@@ -121,7 +121,7 @@ def retry(letter: DeadLetter) -> Retried:
                 return Retried(Outcome.GONE)
             write_log(alias).begin(buffer.touched([pk], alias))
             found = buffer.apply(connections[alias], {pk: change})
-            connections[alias].check_constraints()
+            connections[alias].check_constraints([buffer.model._meta.db_table])
             buffer.rewritten([pk])
     except DatabaseError as error:
         if not is_refusal(error):

@@ -10,6 +10,7 @@ from django.db.models import Model
 
 from .. import fields
 from .members import can_be_members
+from .records import LedgerEntry
 
 if TYPE_CHECKING:
     from .buffer import Buffer
@@ -32,7 +33,14 @@ class Problem(NamedTuple):
 
 
 def of(buffer: Buffer[Any]) -> Iterator[Problem]:
-    """What is wrong with a buffer's options and its model's key."""
+    """What is wrong with a buffer's name, its options, and its model's key."""
+    longest = LedgerEntry._meta.get_field("buffer").max_length
+    if longest is not None and len(buffer.name) > longest:
+        yield Problem(
+            "E056",
+            f"its name has {len(buffer.name)} characters; the ledger has room for {longest}.",
+            "Give it a shorter one.",
+        )
     for name, value in (("flush_every", buffer.flush_every),):
         if not _is_number(value) or not 0 < value < 1e9:
             yield Problem(

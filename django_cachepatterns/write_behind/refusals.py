@@ -63,7 +63,7 @@ def apply_in_parts(
             with transaction.atomic(using=connection.alias):
                 number = buffer.apply(connection, part)
                 # Constraints that wait for the commit would refuse all of it then.
-                connection.check_constraints()
+                connection.check_constraints([buffer.model._meta.db_table])
         except DatabaseError as error:
             if not is_refusal(error):
                 raise

@@ -54,9 +54,9 @@ def add(
             with row_by_row(cursor):
                 cursor.execute(
                     f"UPDATE {table.name} "
-                    f"SET {name} = COALESCE({table.name}.{name}, 0) + {_NEW}.amount "
-                    f"FROM unnest(%s::{table.pk_type}[], %s::bigint[]) AS {_NEW}(pk, amount) "
-                    f"WHERE {table.name}.{table.pk} = {_NEW}.pk",
+                    f"SET {name} = COALESCE({table.name}.{name}, 0) + {NEW_VALUES}.amount "
+                    f"FROM unnest(%s::{table.pk_type}[], %s::bigint[]) AS {NEW_VALUES}(pk, amount) "
+                    f"WHERE {table.name}.{table.pk} = {NEW_VALUES}.pk",
                     [array(table.prepared(pks)), array(deltas)],
                 )
                 found = int(cursor.rowcount)
@@ -69,7 +69,7 @@ def add(
     return found
 
 
-_NEW = "cachepatterns_new"
+NEW_VALUES = "cachepatterns_new"
 """What the amounts are called in a statement: as no table is."""
 _WAYS = ("enable_hashjoin", "enable_mergejoin", "enable_seqscan")
 _ROW_BY_ROW = "SELECT " + ", ".join(

@@ -295,3 +295,11 @@ def test_the_checks_are_run_with_all_others(server: redis.Redis) -> None:
     assert "cachepatterns.W007" in {each.id for each in run_checks()}
     keep_a_log(server)
     assert "cachepatterns.W007" not in {each.id for each in run_checks()}
+
+
+def test_a_name_that_the_ledger_has_no_room_for() -> None:
+    board = Leaderboard("b" * 201, model=Page, field="views")
+    try:
+        assert [each.code for each in board.problems()] == ["E056"]
+    finally:
+        registry.unregister(board)

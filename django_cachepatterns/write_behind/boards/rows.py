@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ... import fields
 from ..records import LedgerEntry
-from ..sql import Table, array, row_by_row
+from ..sql import NEW_VALUES, Table, array, row_by_row
 from .scores import Change
 from .standing import Standing
 
@@ -67,14 +67,15 @@ def change(
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             best = "GREATEST" if table.descending else "LEAST"
-            own = f"{table.name}.{table.score}"
+            own, new = f"{table.name}.{table.score}", NEW_VALUES
             with row_by_row(cursor):
                 cursor.execute(
                     f"UPDATE {table.name} SET {table.score} = CASE "
-                    f"WHEN d.added IS NULL OR {own} IS NULL THEN d.fresh "
-                    f"ELSE {best}({own} + d.added, d.bound) END "
+                    f"WHEN {new}.added IS NULL OR {own} IS NULL THEN {new}.fresh "
+                    f"ELSE {best}({own} + {new}.added, {new}.bound) END "
                     f"FROM unnest(%s::{table.pk_type}[], %s::bigint[], %s::bigint[], %s::bigint[])"
-                    f" AS d(pk, added, bound, fresh) WHERE {table.name}.{table.pk} = d.pk",
+                    f" AS {new}(pk, added, bound, fresh) "
+                    f"WHERE {table.name}.{table.pk} = {new}.pk",
                     [array(table.prepared(pks)), *map(array, columns)],
                 )
                 found = int(cursor.rowcount)

@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model, QuerySet
 
 from ... import fields
-from ..sql import Table
+from ..sql import NEW_VALUES, Table
 from .values import DraftColumn
 
 Row = Mapping[str, Any]
@@ -81,7 +81,9 @@ def _update(
                 [[*row, key] for row, key in zip(values, keys, strict=True)],
             )
             return
-        sets = ", ".join(f"{quote(field.column)} = v.c{at}" for at, field in enumerate(written))
+        sets = ", ".join(
+            f"{quote(field.column)} = {NEW_VALUES}.c{at}" for at, field in enumerate(written)
+        )
         names = ", ".join(["pk", *(f"c{at}" for at in range(len(written)))])
         types = [table.pk_type, *(_type(field, connection) for field in written)]
         places = f"({', '.join(f'%s::{each}' for each in types)})"
@@ -90,7 +92,7 @@ def _update(
             some = list(zip(keys[at : at + size], values[at : at + size], strict=True))
             cursor.execute(
                 f"UPDATE {table.name} SET {sets} FROM (VALUES {', '.join([places] * len(some))}) "
-                f"AS v({names}) WHERE {table.name}.{table.pk} = v.pk",
+                f"AS {NEW_VALUES}({names}) WHERE {table.name}.{table.pk} = {NEW_VALUES}.pk",
                 [value for key, row in some for value in (key, *row)],
             )
 
