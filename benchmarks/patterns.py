@@ -92,7 +92,7 @@ def table(reports: Sequence[list[dict[str, Any]]]) -> Table:
         lines += [(), (each["title"],)]
         lines += map(_line, each["measured"], each["counts"])
     return Table(
-        "patterns: each operation in the patterns that there are (write-behind is not built yet);\n"
+        "patterns: each operation in the patterns, but write-behind, which has tables of its own;\n"
         "ratios to the same on a plain model, in the same process and round",
         lines,
     )
