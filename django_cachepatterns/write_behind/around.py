@@ -40,9 +40,15 @@ def text_of(member: bytes) -> str:
 def record(alias: str, buffer: str, written: Iterable[tuple[bytes, str, int]]) -> None:
     """Say in the open transaction what is written around a buffer: members, columns, moments.
 
-    Who writes the same rows waits here for the end of this transaction.
+    Who writes the same rows waits here for the end of this transaction. A later moment that is
+    known already stays: it has overtaken this one.
     """
-    named = {(text_of(member), column): at for member, column, at in written}
+    listed = list(written)
+    known = newest(alias, buffer, list({member for member, _, _ in listed}))
+    named = {
+        (text_of(member), column): max(at, known.get((member, column), 0))
+        for member, column, at in listed
+    }
     features = connections[alias].features
     unique = ["buffer", "member", "column"]
     DirectWrite.objects.using(alias).bulk_create(

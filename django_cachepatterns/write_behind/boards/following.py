@@ -95,8 +95,13 @@ def _deleted(
 
 
 def _key(board: Leaderboard, instance: Model) -> Any:
-    """The key of the row that has the score; a derived class may have another."""
-    return getattr(instance, fields.primary_key(board.model).attname)
+    """The key of the row that has the score; a derived class may have another.
+
+    Where only the derived part was written, as `loaddata` does, only its link says so.
+    """
+    key = getattr(instance, fields.primary_key(board.model).attname)
+    link = instance._meta.get_ancestor_link(board.model)
+    return key if key is not None or link is None else getattr(instance, link.attname)
 
 
 def _migrated(

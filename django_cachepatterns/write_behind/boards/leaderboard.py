@@ -295,8 +295,12 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
         Args:
             n: how many.
             offset: how many are left out before them.
+
+        Raises `TypeError` and `ValueError` for what is no such number.
         """
-        if n <= 0:
+        n = scores.checked_places(self.name, "n", n)
+        offset = scores.checked_places(self.name, "offset", offset)
+        if not n:
             return []
         last = b"%d" % (offset + n - 1)
         found = self._ask(b"range", b"%d" % offset, last)
@@ -331,7 +335,10 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
 
         Args:
             n: how many above it, and how many below.
+
+        Raises as `top` does.
         """
+        n = scores.checked_places(self.name, "n", n)
         member = self.members.member(pk)
         found = self._ask(b"around", member, b"%d" % n)
         if found is not None:

@@ -57,8 +57,12 @@ def ensure(board: Leaderboard) -> bool:
         if server.ask(keys, b"size") is not None:
             return True
         with _claimed(server, keys) as token:
-            if token is not None and _built(board, server, keys, token):
-                return True
+            if token is not None:
+                # Another may have built it since it was asked for.
+                if server.ask(keys, b"size") is not None:
+                    return True
+                if _built(board, server, keys, token):
+                    return True
         time.sleep(_PAUSE)
     return False
 

@@ -100,6 +100,15 @@ def text_of(change: Change) -> str:
     return f"{change.add}:{change.bound}:{change.fresh}"
 
 
+def checked_places(name: str, what: str, number: Any) -> int:
+    """A number of places as it was given. Raises `TypeError` and `ValueError` for a wrong one."""
+    if not isinstance(number, int):
+        raise TypeError(f"{name}: {what} is {number!r}, a {type(number).__name__}; give an int.")
+    if not 0 <= number <= LARGEST_SCORE:
+        raise ValueError(f"{name}: {what} is {number}; it must be at least 0, and at most 2**53.")
+    return number
+
+
 def checked(name: str, number: Any) -> int:
     """A score or an amount as it was given. Raises `TypeError` and `ValueError` for a wrong one."""
     if type(number) is not int:

@@ -169,10 +169,12 @@ class Draft(Buffer[Row]):
         members = [member_of(self.model, pk) for pk in pks]
         written = dict.fromkeys(pks_of(self.model, members), self.columns())
         with transaction.atomic(using=alias):
+            # Letters are locked first, as by a flush: neither waits for the other then.
+            letters.supersede(self, alias, written)
             # For a flush that has read it already, and for a server that cannot be reached.
             around.record(alias, self.name, ((each, around.EVERYTHING, at) for each in members))
-            letters.supersede(self, alias, written)
-            transaction.on_commit(partial(self._discard, members), using=alias)
+            letters.supersede(self, alias, written)  # Those that were written meanwhile.
+            transaction.on_commit(_Discard(self, members), using=alias)
 
     async def asave(
         self, pk: Any, values: Mapping[str, Any] | None = None, /, **named: Any
@@ -318,6 +320,7 @@ class Draft(Buffer[Row]):
         strict: bool | None,
         operation: str | None,
     ) -> None:
+        self._spare([member for member, _ in saved])
         columns = [name.encode() for name in self.columns()]
         head = (b"%d" % len(columns), *columns)
         for at, some in _parts(saved):
@@ -341,7 +344,17 @@ class Draft(Buffer[Row]):
             for member, row in saved
         }
 
-    def _discard(self, members: Sequence[bytes]) -> None:
+    def _spare(self, members: Sequence[bytes]) -> None:
+        """Have what is saved now not go with what the open transaction has discarded before."""
+        connection = connections[self.alias]
+        if connection.in_atomic_block:
+            for each in connection.run_on_commit:
+                callback: object = each[1]
+                if isinstance(callback, _Discard) and callback.draft is self:
+                    callback.spare(members)
+
+    def discard_now(self, members: Sequence[bytes]) -> None:
+        """Take rows out of the buffer, by their members."""
         columns = [name.encode() for name in self.columns()]
         size = max(1, LARGEST // len(columns))
         for at in range(0, len(members), size):
@@ -401,6 +414,26 @@ class Draft(Buffer[Row]):
             }
             yield from touched.by_lookup_values(model, values.__getitem__, alias, values.keys())
             yield from versions.of_known_values(model, values, alias)
+
+
+class _Discard:
+    """What a transaction discards when it commits.
+
+    What it has saved of a row after that stays in the buffer, and so does all that waits of the
+    row: what is older than the discard is left out by its moment.
+    """
+
+    def __init__(self, draft: Draft, members: Iterable[bytes]) -> None:
+        self.draft = draft
+        self._members = dict.fromkeys(members)
+
+    def spare(self, members: Iterable[bytes]) -> None:
+        """Leave rows alone."""
+        for member in members:
+            self._members.pop(member, None)
+
+    def __call__(self) -> None:
+        self.draft.discard_now(list(self._members))
 
 
 def _names(field: Any) -> tuple[str, str]:

@@ -99,7 +99,7 @@ class DraftColumn:
         if getattr(value, "_committed", True) is False:
             raise TypeError("its file is not stored yet; save it to its storage first")
         if isinstance(value, Model) and self.field.remote_field is not None:
-            value = getattr(value, self.field.target_field.attname)
+            value = self._key_of(value)
         if self._is_json:
             if value is None:
                 return None
@@ -108,6 +108,16 @@ class DraftColumn:
             value = ""  # As a save has it.
         field = self._target
         return plain(field.get_prep_value(field.to_python(value)))
+
+    def _key_of(self, row: Model) -> Any:
+        """What a foreign key has of a row. Raises for a row that it cannot refer to."""
+        model = self.field.remote_field.model
+        if not isinstance(row, model._meta.concrete_model):
+            raise TypeError(f"it refers to a {model._meta.label}")
+        key = getattr(row, self.field.target_field.attname)
+        if key is None:
+            raise ValueError("it is not saved yet")
+        return key
 
     def _check(self, value: Any, connection: BaseDatabaseWrapper) -> None:
         """Refuse what the database would: it should be known now, and not when it is flushed."""
@@ -127,12 +137,23 @@ class DraftColumn:
                 raise ValueError(f"it has {len(value)} characters, and the column {most}")
             if connection.vendor == "postgresql" and "\0" in value:
                 raise ValueError("the database has no text with a NUL in it")
+        elif isinstance(value, Decimal) and connection.vendor == "postgresql":
+            _check_digits(field, value, connection)
         elif (base := _base_field(field)) is not None and isinstance(value, list):
             each = DraftColumn.__new__(DraftColumn)
             each.field, each._target = base, base
             for item in value:
                 if item is not None:
                     each._check(base.get_prep_value(item), connection)
+
+
+def _check_digits(field: Any, value: Decimal, connection: BaseDatabaseWrapper) -> None:
+    """Refuse a number with more digits before its point than the column has. Others round, too."""
+    digits, places = (getattr(field, name, None) for name in ("max_digits", "decimal_places"))
+    if digits is None or places is None or not value.is_finite():
+        return
+    if abs(_stored(field, value, connection)) >= Decimal(1).scaleb(digits - places):
+        raise ValueError(f"the column has {digits} digits, {places} of them after the point")
 
 
 def plain(value: Any) -> Any:
