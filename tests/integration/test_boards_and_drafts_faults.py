@@ -15,12 +15,13 @@ import redis
 from django.core.management import call_command
 from django.db import connection, connections, transaction
 
+from django_cachepatterns.exceptions import StoreUnavailable
 from django_cachepatterns.testing import outage
-from django_cachepatterns.write_behind import Draft, around, registry
-from django_cachepatterns.write_behind.boards import rebuilding
+from django_cachepatterns.write_behind import Draft, Leaderboard, around, registry
+from django_cachepatterns.write_behind.boards import rebuilding, unseen
 from django_cachepatterns.write_behind.records import DeadLetter
 from tests.integration.boards import by_sql, lose
-from tests.testapp.models import Cart, Champion, Listing, Player, Shelf, players
+from tests.testapp.models import Cart, Champion, Listing, Player, Shelf, fastest, players
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -91,6 +92,30 @@ def test_a_lost_board_is_built_once_for_all_who_read_it(
     )
     assert players.top(1) == by_sql(players)
     assert len(builds) == 2  # The note above, and the one rebuild.
+
+
+def test_a_reset_whose_claim_has_lapsed_takes_nothing_away(
+    redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, elsewhere: Callable[..., Any]
+) -> None:
+    """Else what was counted and flushed meanwhile would be lost."""
+    pk = Player.objects.create(best_time=3).pk
+    fastest.increment(pk, 1)
+    note = unseen.note
+
+    def slowly(board: Leaderboard) -> str:
+        redis_client.delete(board.keys().claim)
+        fastest.increment(pk, 10)
+        return note(board)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unseen, "note", slowly)
+        with pytest.raises(StoreUnavailable, match="was not reset: the claim was lost"):
+            fastest.reset()
+    elsewhere(fastest.flush)
+    assert fastest.top(9) == by_sql(fastest)
+    assert fastest.score(pk) == 14
+    fastest.reset()
+    assert fastest.score(pk) is None
 
 
 @pytest.mark.parametrize("away", [False, True])

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 CLAIM_TTL = 10_000
 """Milliseconds after which another may rebuild what a dead process has begun to."""
+RESET_TTL = 60_000
+"""The same for a reset, whose one statement takes as long as the table is large."""
 READERS_WAIT = 0.5
 """Seconds that a reader waits for somebody else's rebuild, before it asks the database."""
 PATIENCE = 30.0
@@ -103,23 +105,41 @@ def reset(board: Leaderboard) -> None:
     with _waited_for(board, server, keys) as token:
         begun = server.begin_board(keys, token, CLAIM_TTL)
         server.drop(keys)
-        note = _take_scores_away(board, begun)
+        try:
+            note = _take_scores_away(board, server, keys, begun)
+        except _Lost:
+            raise StoreUnavailable(
+                f"{board.name} was not reset: the claim was lost, because it took longer than "
+                f"{RESET_TTL // 1000} seconds, or the server was restarted. Try again, or take the "
+                "scores away in parts by update(), and rebuild() after that."
+            ) from None
         for batch in begun.batches:
             server.ack(keys.buffer, batch)()
         if _built(board, server, keys, token):
             unseen.forget(board, [note])
 
 
-def _take_scores_away(board: Leaderboard, begun: Rebuild) -> str:
-    """Returns the id of a note, by which the board is dropped if this process dies now."""
+def _take_scores_away(
+    board: Leaderboard, server: RedisBoards, keys: BoardKeys, begun: Rebuild
+) -> str:
+    """Returns the id of a note, by which the board is dropped if this process dies now.
+
+    Raises `_Lost`, and then nothing was done: another may have flushed what was counted meanwhile,
+    and that must stay.
+    """
     alias, field, removed = board.alias, board.field, board.arithmetic.removed
+    if not server.renew(keys, begun, RESET_TTL):
+        raise _Lost
     with transaction.atomic(using=alias):
         for batch in begun.batches:
             # Into the ledger: a flusher that has read it already must not apply it after this.
             ledger.record(connections[alias], batch, board.name, 0)
         scored = board.model._base_manager.using(alias).exclude(**{field: removed})
         scored.update(**{field: removed})
-        return unseen.note(board)
+        note = unseen.note(board)
+        if not server.renew(keys, begun, CLAIM_TTL):
+            raise _Lost
+        return note
 
 
 @contextmanager
