@@ -20,6 +20,7 @@ from . import live, problems, sql
 from .buffer import Buffer
 from .members import member_of, pks_of
 from .sending import new_operation
+from .tenants import of_now
 
 LARGEST_AMOUNT = 2**62
 
@@ -143,7 +144,7 @@ class CounterBuffer(Buffer[int]):
         pairs = [(member_of(self._model, pk), self._amount(by)) for pk, by in amounts.items()]
         count = partial(self._count, pairs, strict, operation)
         if self.on_commit if on_commit is None else on_commit:
-            transaction.on_commit(count, using=router.db_for_write(self._model))
+            transaction.on_commit(of_now(count), using=router.db_for_write(self._model))
         else:
             count()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,20 @@ from ..exceptions import PolicyError
 
 if TYPE_CHECKING:
     from .buffer import Buffer
+
+
+def of_now(act: Callable[[], None]) -> Callable[[], None]:
+    """The same, to be done later: for the tenant of now, and not of the moment of a commit."""
+    config = conf.config()
+    if config.tenant is None:
+        return act
+    tenant = config.current_tenant()
+
+    def later() -> None:
+        with as_tenant(tenant):
+            act()
+
+    return later
 
 
 def tenants_of(buffer: Buffer[Any]) -> list[str | None]:

@@ -15,13 +15,14 @@ import redis
 from django.core.management import call_command
 from django.db import connection, connections, transaction
 
+from django_cachepatterns.conf import as_tenant
 from django_cachepatterns.exceptions import StoreUnavailable
 from django_cachepatterns.testing import outage
 from django_cachepatterns.write_behind import Draft, Leaderboard, around, registry
 from django_cachepatterns.write_behind.boards import rebuilding, unseen
 from django_cachepatterns.write_behind.records import DeadLetter
 from tests.integration.boards import by_sql, lose
-from tests.testapp.models import Cart, Champion, Listing, Player, Shelf, fastest, players
+from tests.testapp.models import Cart, Champion, Listing, Page, Player, Shelf, fastest, players
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -230,3 +231,23 @@ def test_a_decimal_with_too_many_digits_is_refused(cart: Draft, value: Any) -> N
         cart.save(1, total=value)
     cart.save(1, total="9999999.994")
     assert cart.get(1).total == Decimal("9999999.99")  # type: ignore[union-attr]
+
+
+def test_what_waits_for_a_commit_is_of_the_tenant_that_has_saved_it(
+    cart: Draft, settings: Any
+) -> None:
+    settings.CACHEPATTERNS = {**settings.CACHEPATTERNS, "TENANT": lambda: None}
+    row = Cart.objects.create()
+    with transaction.atomic():  # noqa: SIM117 - the commit is outside of the tenant's block
+        with as_tenant("acme"):
+            cart.save_many({row.pk: {"total": 4}}, on_commit=True)
+            Page.view_counter.increment(7, on_commit=True)
+    assert cart.pending() == Page.view_counter.pending() == 0
+    with as_tenant("acme"):
+        assert cart.pending() == Page.view_counter.pending() == 1
+        assert cart.get(row.pk) == {"items": {}, "total": 4}
+    with transaction.atomic():  # noqa: SIM117
+        with as_tenant("acme"):
+            cart.discard(row.pk)
+    with as_tenant("acme"):
+        assert cart.pending() == 0

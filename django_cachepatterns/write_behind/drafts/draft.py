@@ -22,6 +22,7 @@ from ...transactions import write_log
 from .. import around, problems, registry
 from ..buffer import FEW_ROWS, Buffer
 from ..members import member_of, pk_of, pks_of
+from ..tenants import of_now
 from . import letters, live, sql, wire
 from . import problems as draft_problems
 from .row import DraftRow
@@ -142,7 +143,7 @@ class Draft(Buffer[Row]):
         saved = [(member_of(self.model, pk), self._encoded(at, row)) for pk, row in rows]
         put = partial(self._put, saved, strict, operation)
         if self.on_commit if on_commit is None else on_commit:
-            transaction.on_commit(put, using=self.alias)
+            transaction.on_commit(of_now(put), using=self.alias)
         else:
             put()
 
@@ -426,6 +427,7 @@ class _Discard:
     def __init__(self, draft: Draft, members: Iterable[bytes]) -> None:
         self.draft = draft
         self._members = dict.fromkeys(members)
+        self._discard = of_now(self._discard_now)
 
     def spare(self, members: Iterable[bytes]) -> None:
         """Leave rows alone."""
@@ -433,6 +435,9 @@ class _Discard:
             self._members.pop(member, None)
 
     def __call__(self) -> None:
+        self._discard()
+
+    def _discard_now(self) -> None:
         self.draft.discard_now(list(self._members))
 
 
