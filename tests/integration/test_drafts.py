@@ -16,7 +16,7 @@ from django_cachepatterns.exceptions import PolicyError
 from django_cachepatterns.testing import assert_store_commands, outage
 from django_cachepatterns.write_behind import Draft, dead_letters, pruning, registry
 from django_cachepatterns.write_behind.records import DeadLetter, DirectWrite
-from tests.testapp.models import Cart, Listing, Shelf, TextRow, UuidRow
+from tests.testapp.models import Cart, Item, Listing, Shelf, TextRow, UuidRow
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -559,3 +559,16 @@ def test_what_cannot_be_drafted_is_a_problem(
 def test_a_good_draft_has_no_problems(cart: Draft, draft_of: MakeDraft) -> None:
     assert cart.problems() == []
     assert draft_of("testapp.Essay", fields=["words"], name="w").problems()[0].code == "E049"
+
+
+def test_the_lowest_bigint_is_written() -> None:
+    # `-9223372036854775808::bigint` is the negative of a number that does not fit.
+    stocks = Draft(Item, fields=["stock"], name="lowest-stock")
+    item = Item.objects.create(name="low", slug="low")
+    try:
+        stocks.save(item.pk, stock=-(2**63))
+        assert stocks.flush().rows == 1
+    finally:
+        registry.unregister(stocks)
+    item.refresh_from_db()
+    assert item.stock == -(2**63)

@@ -86,7 +86,7 @@ def _update(
         )
         names = ", ".join(["pk", *(f"c{at}" for at in range(len(written)))])
         types = [table.pk_type, *(_type(field, connection) for field in written)]
-        places = f"({', '.join(f'%s::{each}' for each in types)})"
+        places = f"({', '.join(f'(%s)::{each}' for each in types)})"
         size = _PARAMETERS // len(types)
         for at in range(0, len(pks), size):
             some = list(zip(keys[at : at + size], values[at : at + size], strict=True))
