@@ -85,6 +85,9 @@ def flush_buffer(buffer: Buffer[Any], *, in_pause: bool = True) -> Flushed:
         reason = f"{type(error).__name__}: {error}".strip()
         metrics.count(buffer.name, "flush_error")
         done += Flushed(errors=((buffer.name, reason),))
+        # A connection that broke while it was made breaks each later transaction at its BEGIN,
+        # where Django does not close it. Outside of requests and tasks nobody else would.
+        connection.close_if_unusable_or_obsolete()
     return done
 
 

@@ -398,3 +398,12 @@ def test_a_batch_that_waits_is_not_forgotten_however_old(page: Page) -> None:
 def test_an_operation_without_an_id_is_refused(page: Page) -> None:
     with pytest.raises(ValueError, match="empty"):
         page.view_counter.increment(operation="")
+
+
+def test_a_flush_after_the_connection_broke_connects_again(page: Page) -> None:
+    Page.view_counter.increment(page.pk)
+    connection.ensure_connection()
+    connection.connection.close()
+    broken = Page.view_counter.flush()
+    assert "closed" in str(broken.errors)
+    assert Page.view_counter.flush().rows == 1
