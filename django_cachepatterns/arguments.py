@@ -269,6 +269,11 @@ class KeyTemplate:
             for at, name in enumerate(names)
         ]
 
+    @property
+    def literals(self) -> tuple[str, ...]:
+        """The texts before, between and after the placeholders. No value has a colon in it."""
+        return tuple(self._literals)
+
     def render(self, arguments: Mapping[str, Any]) -> str:
         """The key of a call, see `Binder`. Raises `UnstableArgument`."""
         texts = [self._literals[0]]

@@ -1022,6 +1022,15 @@ class MarkContract(LeaseContract):
         assert store.install([key], seen, writer, [b"V"], [LONG]) == [False]
         assert store.get(key) is None
 
+    def test_nothing_is_installed_that_was_read_before_a_drop(
+        self, store: Store, key: bytes, writer: bytes
+    ) -> None:
+        seen = self.marked(store, [key], writer)
+        store.drop([key])
+        assert self.writers(store, key) == {writer}
+        assert store.install([key], seen, writer, [b"V"], [LONG]) == [False]
+        assert store.get(key) is None
+
     def test_nothing_is_installed_where_another_was_refused_its_install(
         self, store: Store, key: bytes, writer: bytes, second: bytes
     ) -> None:

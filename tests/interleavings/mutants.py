@@ -38,7 +38,7 @@ UNSAFE: dict[str, list[Change]] = {
     "begin forgets other writers": [("begin_write", HAS_NO_MARK, "true")],
     "end forgets other writers": [("end_write", OTHERS, "if false then")],
     "a release needs no token": [("release", MAY_FILL, "true")],
-    "a drop drops marks": [("drop", "if old and not mark", "if old")],
+    "a drop drops marks": [("drop", "if mark and", "if false and")],
     "a lease over respects nothing": [("lease_over", "if not same then return old end", "")],
 }
 

@@ -1,0 +1,217 @@
+"""Dropping entries: of a model, a function or a name, of a tag, or all there are.
+
+Keys are found by SCAN and dropped in batches, see `drop.lua`: values, absences and leases go, so
+that no load under way is stored afterwards; the marks of open transactions stay. Write-behind
+buffers, metrics, and whatever else is no entry are not touched.
+
+In a transaction this acts at once, and what the transaction has written by raw SQL is not seen by
+those who load meanwhile: drop after the commit, or use `invalidate()`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from django.apps import apps
+from django.db.models import Model
+
+from . import conf, keys
+from .cache_aside import cached_functions
+from .exceptions import PolicyError
+from .invalidation import registry
+from .keys import KeySpace
+from .read_through import named_values
+from .stores import store_of
+from .stores.redis import glob
+
+Progress = Callable[[int], object]
+"""Told, now and then, how many entries were dropped so far."""
+
+
+class EveryTenant:
+    """Whoever's entries they are."""
+
+
+EVERY_TENANT = EveryTenant()
+Tenant = str | EveryTenant | None
+"""A tenant's name, `None` for entries that are of no tenant, or `EVERY_TENANT`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What was dropped: entries, by what they were of. Leases and tags count, too."""
+
+    by_family: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def entries(self) -> int:
+        """How many there were."""
+        return sum(self.by_family.values())
+
+
+class _Kind(NamedTuple):
+    """Some keys: how they begin after the prefix, for the server, and which of those they are."""
+
+    name: str
+    glob: bytes
+    pattern: re.Pattern[bytes]
+
+
+def drop_entries(
+    *targets: type[Model] | str, tenant: Tenant = EVERY_TENANT, on_progress: Progress | None = None
+) -> Dropped:
+    """Drop every entry of models, functions, values or fragments; in every database.
+
+    Args:
+        targets: models, or names as metrics have them: `shop.product`, `shop.product:list`,
+            `shop.search.search`, the name of a `ReadThrough`, `fragment sidebar`.
+        tenant: whose.
+        on_progress: see `Progress`.
+
+    Raises `PolicyError` for a name that nothing cached has, and `StoreUnavailable`.
+    """
+    kinds = [kind for target in targets for kind in _kinds_of(target)]
+    return _drop(kinds, tenant, on_progress) if kinds else Dropped()
+
+
+def drop_tags(
+    *names: str, tenant: Tenant = EVERY_TENANT, on_progress: Progress | None = None
+) -> Dropped:
+    """Drop tags of the user's own: what depends on them is loaded anew when it is next asked for.
+
+    `Dropped` counts the tags that there were, not what depends on them.
+
+    Raises `StoreUnavailable`.
+    """
+    kinds = [_kind(f"tag {name}", f"tag:{keys.part(name)}") for name in names]
+    return _drop(kinds, tenant, on_progress) if kinds else Dropped()
+
+
+def drop_all(tenant: Tenant = EVERY_TENANT, on_progress: Progress | None = None) -> Dropped:
+    """Drop every entry, and every tag. Raises `StoreUnavailable`."""
+    kinds = [_Kind("", b"", re.compile(rb"(?P<name>[^:.]+\.[^:@]+)(?:@[^:]+)?:.*", re.DOTALL))]
+    for word in ("value", "fragment"):
+        pattern = rb"(?P<name>%b:[^:~]+).*" % word.encode()
+        kinds.append(_Kind("", b"", re.compile(pattern, re.DOTALL)))
+    kinds += [_kind("functions", "fn:", "*"), _kind("tags", "tag:", "*")]
+    return _drop(kinds, tenant, on_progress)
+
+
+def families() -> list[str]:
+    """The names that `drop_entries()` takes, as far as this process knows them."""
+    models = [model._meta.label for model in registry.tracked_models() if _is_droppable(model)]
+    return [*sorted(models), *sorted(named_values()), *sorted(cached_functions())]
+
+
+def _kinds_of(target: type[Model] | str) -> Iterator[_Kind]:
+    if not isinstance(target, str):
+        yield from _of_model(target)
+        return
+    label, _, part = target.partition(":")
+    model = _model(label)
+    if model is not None and part in ("", "list"):
+        yield from _of_model(model, part)
+    elif target in named_values():
+        yield _kind(target, f"value:{keys.part(target)}:", "*")
+    elif target in cached_functions():
+        yield _of_function(target, cached_functions()[target].key_literals)
+    elif target.startswith("fragment "):
+        name = f"fragment:{keys.part(target.removeprefix('fragment '))}"
+        yield _kind(target, f"{name}:", "*")
+        yield _kind(target, f"{name}~all")
+    else:
+        raise PolicyError(
+            f"Nothing that is cached is called {target!r}. Known are: {', '.join(families())}. "
+            "(Functions and values are known once their modules are imported.)"
+        )
+
+
+def _of_model(model: type[Model], part: str = "") -> Iterator[_Kind]:
+    """A model's rows, lookups, lists and tags, or its lists alone."""
+    if not _is_droppable(model):
+        raise PolicyError(
+            f"Nothing of {model._meta.label} is cached. Derive it from CachedModel, or name it in "
+            f"CACHEPATTERNS['POLICIES']: {{'{model._meta.label}': {{}}}}."
+        )
+    label = (model._meta.concrete_model or model)._meta.label_lower
+    rest = rb"~q:.*" if part else rb".*"
+    pattern = re.compile(rb"%b(?:@[^:]+)?:%b" % (re.escape(label.encode()), rest), re.DOTALL)
+    yield _Kind(f"{label}:{part}" if part else label, glob(label.encode()) + b"[:@]*", pattern)
+
+
+def _of_function(name: str, literals: Sequence[str]) -> _Kind:
+    texts = [literal.encode("utf-8", "surrogatepass") for literal in literals]
+    pattern = b"[^:]+".join(map(re.escape, texts))
+    return _Kind(name, b"fn:" + b"*".join(map(glob, texts)), re.compile(b"fn:" + pattern))
+
+
+def _kind(name: str, start: str, rest: str = "") -> _Kind:
+    """Keys that begin with a text, and go on where there is a rest."""
+    text = start.encode()
+    pattern = re.compile(re.escape(text) + (b".*" if rest else b""), re.DOTALL)
+    return _Kind(name, glob(text) + rest.encode(), pattern)
+
+
+def _model(label: str) -> type[Model] | None:
+    try:
+        return apps.get_model(label) if label.count(".") == 1 else None
+    except LookupError:
+        return None
+
+
+def _is_droppable(model: type[Model]) -> bool:
+    return registry.is_tracked(model) and not model._meta.auto_created
+
+
+def _drop(kinds: Sequence[_Kind], tenant: Tenant, on_progress: Progress | None) -> Dropped:
+    config = conf.config()
+    store, roots = store_of(config), _roots(config, tenant)
+    counts: Counter[str] = Counter()
+    for found in store.scan(_pattern(kinds, config, tenant)):
+        named = _sorted(found, roots, kinds)
+        for name, some in named.items():
+            counts[name] += store.drop(some)
+        if on_progress is not None and named:
+            on_progress(counts.total())
+    return Dropped({name: number for name, number in counts.items() if number})
+
+
+def _pattern(kinds: Sequence[_Kind], config: conf.Config, tenant: Tenant) -> bytes:
+    """What to scan for. A scan looks at every key of the server, so there is one for all kinds."""
+    prefix = config.values["KEY_PREFIX"]
+    if isinstance(tenant, EveryTenant):
+        start = (b"" if config.tenant is None else b"*") + glob(f"{prefix}:".encode())
+    else:
+        start = glob(f"{KeySpace(prefix, tenant).root}:".encode())
+    return start + (kinds[0].glob if len(kinds) == 1 else b"") + b"*"
+
+
+def _roots(config: conf.Config, tenant: Tenant) -> re.Pattern[bytes]:
+    """What keys begin with."""
+    prefix = config.values["KEY_PREFIX"]
+    if not isinstance(tenant, EveryTenant):
+        return re.compile(re.escape(f"{KeySpace(prefix, tenant).root}:".encode()))
+    return re.compile(rb"(?:tenant:[^:]+:)?" + re.escape(f"{prefix}:".encode()))
+
+
+def _sorted(
+    found: Iterable[bytes], roots: re.Pattern[bytes], kinds: Iterable[_Kind]
+) -> dict[str, list[bytes]]:
+    """Keys by the names of what they are of; without those that are of nothing here."""
+    named: dict[str, list[bytes]] = {}
+    for key in found:
+        root = roots.match(key)
+        # Who waits for a load is told by it, or looks again; these last for a second.
+        if root is None or key.endswith((b"~waiting", b"~wake")):
+            continue
+        for kind in kinds:
+            fits = kind.pattern.fullmatch(key, root.end())
+            if fits:
+                name = kind.name or fits["name"].decode()
+                named.setdefault(name, []).append(key)
+                break
+    return named
