@@ -13,6 +13,7 @@ from functools import update_wrapper
 from importlib import import_module
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
+from weakref import WeakValueDictionary
 
 from asgiref.sync import sync_to_async
 
@@ -22,6 +23,7 @@ from .exceptions import PolicyError
 from .invalidation.invalidate import drop
 from .keys import KeySpace
 from .policy import CachePolicy
+from .reader import Reader
 from .stampede import revalidate
 from .values import (
     Asked,
@@ -79,6 +81,7 @@ class CachedFunction(Generic[P, R]):
         self._family = family(self._name, template)
         self._depends = Dependencies(depends_on, self._name, self._family.databases)
         self._live = Live(self._source)
+        _functions[self._name] = self
 
     # As a function
 
@@ -149,6 +152,26 @@ class CachedFunction(Generic[P, R]):
                 "@classmethod."
             )
         return self._binder.bind(args, kwargs)
+
+    @property
+    def name(self) -> str:
+        """The function's dotted name, which metrics call it by."""
+        return self._name
+
+    @property
+    def reader(self) -> Reader[Asked[Call], Any] | None:
+        """What reads its entries; `None` where calls go past the cache."""
+        return self._live.reader()
+
+    @property
+    def fixed_tags(self) -> tuple[str, ...]:
+        """The names of its tags in which no argument is put."""
+        return tuple(tag.literals[0] for tag in self._tags if len(tag.literals) == 1)
+
+    @property
+    def key_literals(self) -> tuple[str, ...]:
+        """What stands before, between and after the arguments in its keys, without the prefix."""
+        return self._key.literals
 
     def _asked(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Asked[Call]:
         space = conf.config().key_space()
@@ -343,6 +366,14 @@ def cache_aside(
         return made
 
     return decorate
+
+
+_functions: WeakValueDictionary[str, CachedFunction[Any, Any]] = WeakValueDictionary()
+
+
+def cached_functions() -> dict[str, CachedFunction[Any, Any]]:
+    """The cached functions of this process, by their dotted names; of one name the last made."""
+    return dict(_functions)
 
 
 def refresh_stale(recipe: Mapping[str, Any]) -> bool:

@@ -21,6 +21,7 @@ from .exceptions import PolicyError
 from .invalidation.invalidate import drop
 from .keys import KeySpace
 from .policy import CachePolicy
+from .reader import Reader
 from .stampede import revalidate
 from .values import (
     Asked,
@@ -147,6 +148,15 @@ class ReadThrough:
         """`invalidate_many` in a coroutine."""
         await sync_to_async(self.invalidate_many)(list(keys))
 
+    @property
+    def reader(self) -> Reader[Asked[Any], Any] | None:
+        """What reads its entries; `None` where reads go past the cache."""
+        return self._live.reader()
+
+    def asked(self, key: Any) -> Asked[Any]:
+        """A key as its source is asked for it. Raises `UnstableArgument`."""
+        return self._asked(key)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
 
@@ -265,6 +275,11 @@ class _Loaders:
 
 
 _named: WeakValueDictionary[str, ReadThrough] = WeakValueDictionary()
+
+
+def named_values() -> dict[str, ReadThrough]:
+    """The read-through and write-through values of this process, by their names."""
+    return dict(_named)
 
 
 def _take_name(values: ReadThrough) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
@@ -271,15 +271,27 @@ class RedisStore(Store):
 
         Returns how many there were. Takes time in proportion to all keys of the server.
         """
-        dropped, cursor = 0, b"0"
-        pattern = b"*" + re.sub(rb"([*?\[\]\\])", rb"\\\1", label.encode()) + b"[:@]*"
+        pattern = b"*" + glob(label.encode()) + b"[:@]*"
+        return sum(self.drop(found) for found in self.scan(pattern))
+
+    def scan(self, pattern: bytes, count: int = CHUNK) -> Iterator[list[bytes]]:
+        """The keys that match a pattern of the server's, some at a time; a key may come twice.
+
+        Whatever is there from the first step to the last comes. Never KEYS, which holds the
+        server up.
+
+        Args:
+            pattern: a glob, see `glob()`.
+            count: keys that the server looks at in one step.
+        """
+        cursor = b"0"
         while True:
             cursor, found = self._call(
-                _pack((b"SCAN", cursor, b"MATCH", pattern, b"COUNT", b"1000"))
+                _pack((b"SCAN", cursor, b"MATCH", pattern, b"COUNT", b"%d" % count))
             )
-            dropped += self.drop(found)
+            yield found
             if int(cursor) == 0:
-                return dropped
+                return
 
     def close(self) -> None:
         """Close every connection."""
@@ -337,6 +349,11 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def glob(text: bytes) -> bytes:
+    """A pattern of the server's that only this text matches."""
+    return re.sub(rb"([*?\[\]\\])", rb"\\\1", text)
 
 
 def _tags(tags: Sequence[bytes], fresh: bytes) -> list[bytes]:
