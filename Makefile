@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 
 # make test ARGS="-k lease -x"
 ARGS ?=
-# make demo SECONDS=5 ARGS="--readers 4"
-SECONDS ?= 10
+# make demo SECONDS=20 ARGS="--readers 4"
+SECONDS ?=
 
 # tox does not see these by itself: pyenv's own commands run the selected versions only.
 PYENV_ROOT ?= $(HOME)/.pyenv
@@ -19,8 +19,8 @@ PYENV_PYTHONS := $(wildcard $(PYENV_ROOT)/versions/3.1[1-9].*/bin/python)
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.test ## The example shop under load, without and with the cache (SECONDS=10)
-	$(BIN)/python -m example_project.demo --seconds $(SECONDS) $(ARGS)
+demo: $(VENV)/.test ## The example shop under load, then open with its dashboard until Ctrl-C, or for SECONDS=20 in all
+	$(BIN)/python -m example_project.demo $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 test: $(VENV)/.test ## Run the tests on real PostgreSQL and Valkey servers
 	$(BIN)/python -m pytest -n 2 $(ARGS)

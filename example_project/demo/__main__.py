@@ -1,4 +1,4 @@
-"""``python -m example_project.demo``: the shop under load, without and with the cache."""
+"""``python -m example_project.demo``: the shop under load, without and with the cache, then open."""
 
 from __future__ import annotations
 
@@ -17,9 +17,15 @@ from .crew import run_round
 from .load import Load
 from .scratch import scratch
 
+ROUND = 10.0
+"""Seconds of a round, unless it is said how long all is to take."""
+PARTS = 3
+"""Without the cache, with it, and the open shop."""
+
 
 def main() -> int:
-    load = _load(_parser().parse_args())
+    options = _parser().parse_args()
+    load = _load(options)
     signal.signal(signal.SIGTERM, _terminated)
     try:
         with running_servers() as servers, scratch(servers) as environment:
@@ -27,6 +33,7 @@ def main() -> int:
             os.environ["DJANGO_SETTINGS_MODULE"] = "example_project.config.settings"
             _prepare(load)
             _measure(load)
+            _open(load, None if options.seconds is None else load.seconds)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
@@ -66,13 +73,26 @@ def _measure(load: Load) -> None:
     print(f"\n{text(load, BY_SLUG, *results)}")
 
 
+def _open(load: Load, seconds: float | None) -> None:
+    """Open the shop and its dashboard for a while; then say what the dashboard has shown."""
+    from .opening import open_shop, watch
+
+    with open_shop(load) as shop:
+        try:
+            watch(shop, seconds)
+        except KeyboardInterrupt:
+            print("\nClosing the shop ...", flush=True)
+    print("What its dashboard has shown, by `manage.py cache_stats`:\n", flush=True)
+    call_command("cache_stats", range="15m")
+
+
 def _terminated(*_: object) -> NoReturn:
     sys.exit(143)
 
 
 def _load(options: argparse.Namespace) -> Load:
     return Load(
-        seconds=options.seconds,
+        seconds=ROUND if options.seconds is None else options.seconds / PARTS,
         products=options.products,
         readers=options.readers,
         writers=options.writers,
@@ -88,7 +108,12 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of each round")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        help="of the whole demo: a third for each round, a third for the open shop; without it a "
+        f"round takes {ROUND:g}, and the shop stays open until Ctrl-C",
+    )
     parser.add_argument("--products", type=int, default=10_000)
     parser.add_argument("--readers", type=int, default=4, help="processes that read")
     parser.add_argument("--writers", type=int, default=2, help="processes that write")
