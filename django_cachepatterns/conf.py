@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from .exceptions import PolicyError
-from .keys import KeySpace
+from .keys import KeySpace, MetricsKeys
 from .policy import CachePolicy, merged
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ DEFAULTS: dict[str, Any] = {
     "LEDGER_KEEP": 7 * 24 * 3600,
     # Whether a process that has counted flushes its buffers at its end.
     "DRAIN_AT_EXIT": True,
+    # Whether reads are timed, and figures sent to the server.
+    "METRICS": True,
+    # Seconds between two times that a process sends its figures.
+    "METRICS_FLUSH_EVERY": 5.0,
 }
 
 
@@ -84,6 +88,11 @@ class Config:
         return bool(self.values["ENABLED"])
 
     @property
+    def measures(self) -> bool:
+        """Whether reads are timed, and figures sent to the server."""
+        return bool(self.values["METRICS"])
+
+    @property
     def timeout(self) -> float:
         """Seconds that one command may take."""
         return float(self.values["TIMEOUT"])
@@ -98,6 +107,10 @@ class Config:
         if self.tenant is None:
             return self._space
         return KeySpace(self.values["KEY_PREFIX"], self.current_tenant())
+
+    def metrics_keys(self) -> MetricsKeys:
+        """The keys of the figures that processes send."""
+        return MetricsKeys(self.values["KEY_PREFIX"])
 
     def tenants_key(self) -> bytes:
         """The key of the set of tenants that have counted anything."""

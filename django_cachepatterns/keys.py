@@ -83,6 +83,35 @@ class BufferKeys:
         self.board = root + b"board"
 
 
+class MetricsKeys:
+    """The keys of the figures that all processes send; they are of no tenant.
+
+    Args:
+        prefix: the setting `KEY_PREFIX`.
+    """
+
+    __slots__ = ("hot", "raw", "rolled", "root", "sent")
+
+    def __init__(self, prefix: str) -> None:
+        self.root = root = f"{prefix}:metrics:".encode()
+        self.raw = root + b"raw:"
+        """What the keys of minutes that are not rolled up begin with; the minute follows."""
+        self.rolled = root + b"rolled"
+        """The first minute that is not rolled up."""
+        self.hot = root + b"hot:"
+        """The same for the sampled keys of an hour."""
+        self.sent = root + b"sent:"
+        """The same for what a process has sent last; its token follows."""
+
+    def block(self, level: str, number: int) -> bytes:
+        """Figures by family, slot by slot: `cp:metrics:minute:490123`."""
+        return self.root + f"{level}:{number}".encode()
+
+    def sums(self, level: str, number: int) -> bytes:
+        """The sums of a block."""
+        return self.block(level, number) + b":sum"
+
+
 class KeySpace:
     """All keys of one prefix and tenant.
 

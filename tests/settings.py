@@ -62,5 +62,10 @@ CACHES = {
         "KEY_PREFIX": KEY_PREFIX,
     },
 }
-# The servers are gone when a test run ends.
-CACHEPATTERNS = {"KEY_PREFIX": KEY_PREFIX, "DRAIN_AT_EXIT": False}
+CACHEPATTERNS = {
+    "KEY_PREFIX": KEY_PREFIX,
+    # The servers are gone when a test run ends.
+    "DRAIN_AT_EXIT": False,
+    # Tests send figures when they want to look at them.
+    "METRICS_FLUSH_EVERY": 3600,
+}

@@ -28,7 +28,7 @@ def check_settings(**kwargs: Any) -> Iterator[CheckMessage]:
             hint=f"Use one of: {', '.join(conf.DEFAULTS)}.",
             id="cachepatterns.E021",
         )
-    for name in ("TIMEOUT", "MARK_TTL"):
+    for name in ("TIMEOUT", "MARK_TTL", "METRICS_FLUSH_EVERY"):
         value = config.values[name]
         if not _is_seconds(value):
             yield Error(
@@ -42,6 +42,12 @@ def check_settings(**kwargs: Any) -> Iterator[CheckMessage]:
             f"CACHEPATTERNS['KEY_PREFIX'] is {prefix!r}; it must be a text of its own.",
             hint="Leave it out to get 'cp'.",
             id="cachepatterns.E023",
+        )
+    if not isinstance(config.values["METRICS"], bool):
+        yield Error(
+            f"CACHEPATTERNS['METRICS'] is {config.values['METRICS']!r}; it must be True or False.",
+            hint="Leave it out to have reads timed and figures sent to the cache server.",
+            id="cachepatterns.E028",
         )
     yield from _write_behind_problems(config)
     yield from _store_problems(config)

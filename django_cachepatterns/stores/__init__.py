@@ -6,16 +6,20 @@ from ..conf import Config
 from .base import Store
 from .boards import RedisBoards
 from .buffers import RedisBuffers
+from .figures import RedisFigures
+from .inspector import RedisInspector
 from .pool import make_pool
 from .redis import RedisStore
 
 __all__ = [
     "RedisBoards",
     "RedisBuffers",
+    "RedisInspector",
     "RedisStore",
     "Store",
     "boards_of",
     "buffers_of",
+    "inspector_of",
     "store_of",
 ]
 
@@ -48,6 +52,20 @@ def boards_of(config: Config) -> RedisBoards:
     if boards is None:
         boards = config.memo["boards"] = RedisBoards(_store(config, "BUFFER_CACHE"))
     return boards
+
+
+def inspector_of(config: Config, setting: str = "CACHE") -> RedisInspector:
+    """What looks into the server of a setting, CACHE or BUFFER_CACHE. Raises as `store_of` does."""
+    return RedisInspector(_store(config, setting))
+
+
+def figures_of(config: Config) -> RedisFigures:
+    """Where figures are kept: with the entries. Raises as `store_of` does."""
+    figures: RedisFigures | None = config.memo.get("figures")
+    if figures is None:
+        figures = RedisFigures(store_of(config), config.metrics_keys())
+        config.memo["figures"] = figures
+    return figures
 
 
 def _store(config: Config, setting: str) -> RedisStore:

@@ -293,6 +293,14 @@ class RedisStore(Store):
             if int(cursor) == 0:
                 return
 
+    def run(self, each: Script, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+        """Run a script that does the same if it is run twice, because it may be."""
+        return self._script(each, keys, arguments)
+
+    def command(self, *arguments: bytes) -> Any:
+        """The reply to a command that does the same if it is sent twice, because it may be."""
+        return self._call(_pack(arguments))
+
     def close(self) -> None:
         """Close every connection."""
         self._pool.disconnect()

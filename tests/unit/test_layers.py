@@ -14,9 +14,9 @@ import django_cachepatterns
 ROOT = Path(django_cachepatterns.__file__).parent
 VOCABULARY = {"exceptions", "clock", "threads", "policy", "entry", "keys", "codecs"}
 LAYERS = (
-    VOCABULARY | {"arguments", "admission", "steps", "sources"},
+    VOCABULARY | {"arguments", "admission", "steps", "sources", "log_events"},
     {"conf", "fields", "stores"},
-    {"metrics", "hooks"},
+    {"metrics", "hooks", "signals"},
     {"stampede", "transactions"},
     {"reader"},
     {"invalidation"},
@@ -24,7 +24,9 @@ LAYERS = (
     {"orm", "tracked", "querysets", "managers", "options", "models"},
     {
         "tracking",
+        "dropping",
         "recipes",
+        "inspection",
         "tasks",
         "apps",
         "admin",

@@ -1,0 +1,122 @@
+"""Counts of what the cache did in this process.
+
+Each thread counts in dicts of its own, so that a count costs no lock; who wants to know adds them
+up. They only ever grow, so that whoever sends them on knows what is new by subtraction.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+
+from ..threads import when_thread_ends
+from .outcomes import OUTCOMES
+
+Tally = dict[tuple[str, str], int]
+"""Numbers by (family, name of what is counted)."""
+
+
+class _Thread(threading.local):
+    """The counts of one thread, made when it first counts; what is left of them is kept."""
+
+    tally: Tally
+    times: Tally
+
+    def __getattr__(self, name: str) -> Tally:
+        if name not in ("tally", "times"):
+            raise AttributeError(name)
+        self.tally, self.times = {}, {}
+        number = next(_numbers)
+        _running[number] = (self.tally, self.times)
+        when_thread_ends(self, _over.append, number)
+        _settle(blocking=False)
+        for told in when_first_counted:
+            told()
+        found: Tally = self.__dict__[name]
+        return found
+
+
+when_first_counted: list[Callable[[], object]] = []
+"""Called in each thread that counts for the first time."""
+
+# Who notices the end of a thread may be anybody, in the middle of anything (the garbage collector):
+# all that is done then is to take note of it.
+_over: deque[int] = deque()
+_numbers = itertools.count()
+_running: dict[int, tuple[Tally, Tally]] = {}
+_finished: tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]] = Counter(), Counter()
+_lock = threading.RLock()
+
+thread = _Thread()
+"""This thread's own counts: `tally` of outcomes, and `times`, by buckets of histograms."""
+
+
+def count(family: str, outcome: str, by: int = 1) -> None:
+    """Count an outcome of a family (a model's label, or a name)."""
+    tally = thread.tally
+    key = (family, outcome)
+    tally[key] = tally.get(key, 0) + by
+
+
+def tally() -> Tally:
+    """This thread's own counts, for code that counts on a hot path."""
+    return thread.tally
+
+
+def collected() -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
+    """The totals of all threads of this process, those that have ended included."""
+    with _lock:
+        _settle(blocking=True)
+        totals = Counter(_finished[0]), Counter(_finished[1])
+        for pair in list(_running.values()):
+            for total, own in zip(totals, pair, strict=True):
+                total.update(dict(own))
+    return totals
+
+
+def by_family() -> dict[str, dict[str, int]]:
+    """Totals of this process: family to outcome to count."""
+    result: dict[str, dict[str, int]] = {}
+    for (family, outcome), number in collected()[0].items():
+        result.setdefault(family, {})[outcome] = number
+    return result
+
+
+def snapshot() -> dict[str, int]:
+    """Totals of this process by outcome, over all families; every outcome is there."""
+    totals = dict.fromkeys(OUTCOMES, 0)
+    for outcomes in by_family().values():
+        for outcome, number in outcomes.items():
+            totals[outcome] = totals.get(outcome, 0) + number
+    return totals
+
+
+def _settle(*, blocking: bool) -> None:
+    """Add up what threads have left that have ended."""
+    if not _lock.acquire(blocking=blocking):
+        return  # Whoever has it adds them up now, or the next one does.
+    try:
+        while _over:
+            pair = _running.pop(_over.popleft(), None)
+            if pair is not None:
+                for total, own in zip(_finished, pair, strict=True):
+                    total.update(own)
+    finally:
+        _lock.release()
+
+
+def _forget() -> None:
+    """A forked child begins at nothing: what its parent has counted is its parent's."""
+    global _lock
+    _lock = threading.RLock()  # Another thread of the parent's may have had it.
+    _running.clear()
+    for total in _finished:
+        total.clear()
+    thread.__dict__.clear()
+    _over.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,107 @@
+"""Sending figures: what this process has counted since the last time goes to the server.
+
+It is one command every few seconds, from a thread of its own, however many reads there were.
+Where the server does not answer, what was sent is sent again as it was, under the same number, so
+that it is counted once whether it had arrived or not.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import Counter
+from time import monotonic
+from typing import NamedTuple
+
+from .. import conf, entry
+from ..stores import figures_of
+from . import counting, hot
+
+logger = logging.getLogger("django_cachepatterns")
+
+KEPT = 24 * 3600.0
+"""Seconds for which the server remembers what was sent; what is older is given up."""
+
+Totals = tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]
+
+
+class Batch(NamedTuple):
+    """What is sent under one number, until it has arrived."""
+
+    number: int
+    figures: dict[str, int]
+    hot: dict[bytes, int]
+    made_at: float
+
+
+class Sender:
+    """Sends the figures of this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._token = entry.new_token().hex().encode()
+        self._number = 0
+        self._sent: Totals = Counter(), Counter()
+        self._batch: Batch | None = None
+        self._is_away = False
+
+    def flush(self, now: float | None = None, wait: float = -1) -> bool:
+        """Send what is new.
+
+        Args:
+            now: when it was, in seconds since the epoch, instead of the server's clock.
+            wait: seconds to wait for another thread that sends; negative: as long as it takes.
+
+        Returns whether nothing is left to be sent. Raises `StoreUnavailable`, and `PolicyError`
+        where the settings name no store; what could not be sent is sent by a later flush.
+        """
+        if not self._lock.acquire(timeout=wait):
+            return False
+        try:
+            while True:
+                if self._batch is None:
+                    self._batch = self._next()
+                if self._batch is None:
+                    return True
+                self._send(self._batch, now)
+                self._batch = None
+        finally:
+            self._lock.release()
+
+    def _send(self, batch: Batch, now: float | None) -> None:
+        if monotonic() - batch.made_at > KEPT:
+            return
+        figures_of(conf.config()).add(self._token, batch.number, batch.figures, batch.hot, now)
+
+    def _next(self) -> Batch | None:
+        totals = counting.collected()
+        figures: dict[str, int] = {}
+        for total, sent in zip(totals, self._sent, strict=True):
+            for key, number in total.items():
+                new = number - sent[key]
+                if new:
+                    figures[f"{key[1]}|{key[0]}"] = new
+        sampled = hot.taken()
+        if not figures and not sampled:
+            return None
+        self._sent = totals
+        self._number += 1
+        return Batch(self._number, figures, sampled, monotonic())
+
+
+_sender = Sender()
+
+
+def flush(now: float | None = None) -> bool:
+    """Send what this process has counted and not sent yet. See `Sender.flush`."""
+    return _sender.flush(now)
+
+
+def _forget() -> None:
+    """A forked child sends only what it counts itself."""
+    global _sender
+    _sender = Sender()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,28 @@
+-- Adds what a process has counted to the figures of this minute, once.
+--
+-- KEYS[1]  where it is remembered what the process has sent last
+-- ARGV[1]  the number of what it sends now
+-- ARGV[2]  what the keys of minutes begin with
+-- ARGV[3]  what the keys of hot keys begin with
+-- ARGV[4]  the time in seconds, where it is not the server's; empty: it is
+-- ARGV[5]  how many of the following pairs are figures; the rest are hot keys
+-- ARGV[2i], [2i+1] from 6 on: a field, or a hot key, and how much it grows by
+--
+-- Returns 1, or 0 where that number was added before.
+local DAY, HOURS, HOTTEST = 26 * 3600, 3 * 3600, 1000
+if redis.call('GET', KEYS[1]) == ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', DAY)
+local now = tonumber(ARGV[4]) or tonumber(redis.call('TIME')[1])
+local figures = 5 + 2 * tonumber(ARGV[5])
+if figures > 5 then
+  local key = ARGV[2] .. string.format('%d', math.floor(now / 60))
+  for at = 6, figures, 2 do redis.call('HINCRBY', key, ARGV[at], ARGV[at + 1]) end
+  redis.call('EXPIRE', key, DAY)
+end
+if #ARGV > figures then
+  local key = ARGV[3] .. string.format('%d', math.floor(now / 3600))
+  for at = figures + 1, #ARGV, 2 do redis.call('ZINCRBY', key, ARGV[at + 1], ARGV[at]) end
+  redis.call('ZREMRANGEBYRANK', key, 0, -1 - HOTTEST)
+  redis.call('EXPIRE', key, HOURS)
+end
+return 1
