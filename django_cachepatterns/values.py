@@ -27,6 +27,7 @@ from .codecs.kinds import ANY
 from .exceptions import CodecError, PolicyError
 from .invalidation import registry
 from .keys import KeySpace
+from .log_events import event
 from .policy import OPTIONS, CachePolicy
 from .reader import REFUSED_FOR, Reader
 from .sources import Loaded
@@ -370,6 +371,7 @@ def _say_replica(name: str, alias: str) -> None:
             name,
             alias,
             alias,
+            extra=event("replica_read", family=name, database=alias),
         )
 
 

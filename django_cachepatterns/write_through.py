@@ -17,6 +17,7 @@ from asgiref.sync import sync_to_async
 
 from . import conf
 from .exceptions import PolicyError
+from .log_events import event
 from .read_through import ReadThrough, is_coroutine_function
 from .reader import Reader
 from .sources import Loaded
@@ -117,5 +118,6 @@ class _Again:
             return self._load(asked)
         except Exception:
             # The loader is the user's, and may raise whatever it likes: the next reader hears it.
-            logger.exception("%s was written, but cannot be loaded again.", self.name)
+            extra = event("reload_failed", family=self.name)
+            logger.exception("%s was written, but cannot be loaded again.", self.name, extra=extra)
             return Loaded({}, False)

@@ -7,6 +7,7 @@ import pytest
 import redis
 from django.conf import settings
 
+from django_cachepatterns.log_events import seldom
 from example_project.servers import Valkey, running_valkey
 
 
@@ -24,6 +25,12 @@ def _no_keys_left_behind(redis_client: redis.Redis) -> Iterator[None]:
     own = f"*{settings.KEY_PREFIX}:*"  # a tenant may stand in front
     if keys := list(redis_client.scan_iter(own, count=1000)):
         redis_client.unlink(*keys)
+
+
+@pytest.fixture(autouse=True)
+def _everything_is_said_again() -> None:
+    """What a test makes the library log is not held back because another test has."""
+    seldom.forget()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from django.db.models import Model, signals
 
 from .. import conf
 from ..exceptions import PolicyError, StoreUnavailable
+from ..log_events import event
 from ..stores import store_of
 from ..transactions import write_log
 from . import registry, touched, versions
@@ -125,4 +126,6 @@ def forget(model: type[Model]) -> None:
     try:
         store_of(config).drop_family(label)
     except (StoreUnavailable, PolicyError) as error:
-        logger.error("Could not drop the entries of %s: %s.", model._meta.label, error)
+        label = model._meta.label
+        extra = event("invalidation_failed", model=label, error=str(error))
+        logger.error("Could not drop the entries of %s: %s.", label, error, extra=extra)

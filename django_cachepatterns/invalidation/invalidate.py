@@ -11,6 +11,7 @@ from django.db.models import Model
 
 from .. import conf
 from ..exceptions import PolicyError, StoreUnavailable
+from ..log_events import event, seldom
 from ..stores import store_of
 from ..transactions import write_log
 from ..transactions.state import in_transaction
@@ -67,7 +68,21 @@ def drop(keys: Iterable[bytes]) -> None:
     try:
         store_of(conf.config()).drop(names)
     except (StoreUnavailable, PolicyError) as error:
-        logger.error("Could not invalidate %d cache entries: %s.", len(names), error)
+        level, held_back = seldom(logging.ERROR, "invalidation_failed")
+        shown = [name.decode() for name in names[:5]]
+        logger.log(
+            level,
+            "Could not invalidate %d cache entries: %s.",
+            len(names),
+            error,
+            extra=event(
+                "invalidation_failed",
+                count=len(names),
+                keys=shown,
+                error=str(error),
+                held_back=held_back,
+            ),
+        )
 
 
 def _check(model: type[Model]) -> None:

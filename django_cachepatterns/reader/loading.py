@@ -12,6 +12,7 @@ from typing import Any
 from .. import entry, hooks, metrics
 from ..clock import Clock
 from ..exceptions import CodecError, StoreUnavailable
+from ..log_events import event
 from ..sources import Loaded, Source
 from ..steps import Load, Script
 from ..stores.base import Store
@@ -24,6 +25,10 @@ logger = logging.getLogger("django_cachepatterns")
 
 REFUSED_FOR = 10.0
 """Seconds that a process remembers that a value could not be cached."""
+
+
+MANY_REFUSED = 100
+"""Refused fills of a family in a row that are said."""
 
 
 @dataclass(slots=True)
@@ -249,6 +254,22 @@ class Loading(Looking[Key, Value]):
             return
         metrics.count(self.source.name, "fill", sum(stored))
         metrics.count(self.source.name, "refused_fill", len(stored) - sum(stored))
+        self._note_refused(len(stored) - sum(stored))
+
+    def _note_refused(self, refused: int) -> None:
+        """One refused fill is the protocol at work; nothing but refused ones is worth a look."""
+        memory, family = self._memory, self.source.name
+        memory.refused_in_a_row = memory.refused_in_a_row + refused if refused else 0
+        if memory.refused_in_a_row >= MANY_REFUSED:
+            memory.refused_in_a_row = 0
+            logger.warning(
+                "%d fills of %s in a row were refused, because it was written while it was loaded, "
+                "or because its lease had lapsed. Is it written more often than it is read, or "
+                "does it take longer to load than lease_ttl?",
+                MANY_REFUSED,
+                family,
+                extra=event("refused_fills", family=family, count=MANY_REFUSED),
+            )
 
     def _entry(self, key: Key, loaded: Loaded, token: Token, cost: int) -> tuple[bytes, int] | None:
         """The entry of a loaded value and its lifetime; `None` where it cannot be kept."""
@@ -305,6 +326,13 @@ class Loading(Looking[Key, Value]):
                 name.decode(),
                 reason,
                 self.source.name,
+                extra=event(
+                    "not_cached",
+                    family=self.source.name,
+                    key=name.decode(),
+                    outcome=outcome,
+                    reason=reason,
+                ),
             )
 
     def _release(self, keys: Sequence[Key], token: Token) -> Script[None]:

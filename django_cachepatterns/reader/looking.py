@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from .. import entry, metrics
 from ..clock import Clock
 from ..exceptions import CodecError, StoreUnavailable
+from ..log_events import event, seldom
 from ..sources import Source
 from ..stampede.lease import is_lease
 from ..steps import Script
@@ -35,7 +36,15 @@ class Looking(Generic[Key, Value]):
     def failed(self, error: StoreUnavailable) -> None:
         """Count and log that the store did not answer."""
         metrics.count(self.source.name, "error")
-        logger.warning("Reading %s from the database: %s", self.source.name, error)
+        name = self.source.name
+        level, held_back = seldom(logging.WARNING, "cache_unavailable", name)
+        logger.log(
+            level,
+            "Reading %s from the database: %s",
+            name,
+            error,
+            extra=event("cache_unavailable", family=name, error=str(error), held_back=held_back),
+        )
 
     def _names(self, asked: Sequence[Key]) -> list[bytes]:
         """The keys of entries, and after them those of the tags that they depend on."""
@@ -119,9 +128,18 @@ class Looking(Generic[Key, Value]):
         same = parts is not None and parts[0].fingerprint == self.source.fingerprint
         if parts is None or (same and parts[0].epoch == todo.epoch):
             metrics.count(self.source.name, "corrupt")
-            name = self.source.entry_key(key).decode()
-            logger.warning("Cache entry %s is not one; it is loaded again.", name)
+            self._say_corrupt(self.source.entry_key(key).decode())
         todo.useless.append((key, data))
+
+    def _say_corrupt(self, key: str) -> None:
+        family = self.source.name
+        level, held_back = seldom(logging.WARNING, "corrupt_entry", family)
+        logger.log(
+            level,
+            "Cache entry %s is not one; it is loaded again.",
+            key,
+            extra=event("corrupt_entry", family=family, key=key, held_back=held_back),
+        )
 
     def _check_negatives(self, todo: Sorted[Key], values: dict[Key, Any]) -> Script[None]:
         if not todo.negative:

@@ -8,11 +8,12 @@ from ..admission import Sketch
 class Memory:
     """What this process has found out about one family of entries."""
 
-    __slots__ = ("_sketch", "refused", "said")
+    __slots__ = ("_sketch", "refused", "refused_in_a_row", "said")
 
     def __init__(self) -> None:
         self._sketch: Sketch | None = None
         self.refused: dict[bytes, float] = {}
+        self.refused_in_a_row = 0
         self.said: set[str] = set()
 
     @property

@@ -11,6 +11,7 @@ from django.core import mail
 
 from .. import entry, metrics
 from ..clock import Clock
+from ..log_events import event
 from ..sources import Source
 from ..stampede import revalidate
 from ..stampede.early import is_due
@@ -69,7 +70,11 @@ class Refreshing(Loading[Key, Value]):
             except Exception:
                 # The loader is the user's: whatever it raises, the old value is served on.
                 name = self.source.entry_key(key).decode()
-                logger.exception("Could not refresh %s; it stays stale.", name)
+                logger.exception(
+                    "Could not refresh %s; it stays stale.",
+                    name,
+                    extra=event("refresh_failed", family=self.source.name, key=name),
+                )
         return todo
 
     def _refreshes_itself(self) -> Script[bool]:

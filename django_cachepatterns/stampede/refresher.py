@@ -17,6 +17,8 @@ from collections.abc import Callable
 
 from django.db import connections
 
+from ..log_events import event
+
 logger = logging.getLogger("django_cachepatterns")
 
 THREADS = 2
@@ -124,7 +126,9 @@ def _run(key: bytes, refresh: Callable[[], object]) -> None:
             step()
         except Exception:
             # The loader is the user's: whatever it raises, the old value is served on.
-            logger.exception("Could not refresh %s; it stays stale.", key.decode())
+            name = key.decode()
+            extra = event("refresh_failed", family=None, key=name)
+            logger.exception("Could not refresh %s; it stays stale.", name, extra=extra)
         except BaseException:  # noqa: BLE001 - it would end this thread, and says no more
             pass
 

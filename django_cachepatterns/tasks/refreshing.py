@@ -10,6 +10,7 @@ from typing import Any
 
 from celery import Celery, current_app, shared_task
 
+from ..log_events import event, seldom
 from ..stampede.refresher import Refresher
 from ..stampede.revalidate import Place
 
@@ -73,4 +74,12 @@ def _send(app: Celery, key: bytes, recipe: dict[str, Any], place: Place) -> None
     try:
         app.send_task(refresh.name, arguments, retry=False, ignore_result=True, expires=EXPIRES)
     except Exception as error:  # noqa: BLE001 - each broker's transport has errors of its own
-        logger.warning("Celery was not told to refresh %s: %s", key.decode(), error)
+        name = key.decode()
+        level, held_back = seldom(logging.WARNING, "refresh_not_sent")
+        logger.log(
+            level,
+            "Celery was not told to refresh %s: %s",
+            name,
+            error,
+            extra=event("refresh_not_sent", key=name, error=str(error), held_back=held_back),
+        )

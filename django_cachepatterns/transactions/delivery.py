@@ -8,10 +8,14 @@ from functools import partial
 
 from .. import conf, hooks, metrics
 from ..exceptions import PolicyError, StoreUnavailable
+from ..log_events import event, seldom
 from ..stores import Store, store_of
 from .installable import MOST, Installable, install
 
 logger = logging.getLogger("django_cachepatterns")
+
+SHOWN = 5
+"""Keys of a write that are named in the log."""
 
 
 def begin(keys: Sequence[bytes], writer: bytes) -> None:
@@ -73,12 +77,22 @@ def _deliver(step: str, keys: Sequence[bytes], command: Callable[[Store], object
 
 def _failed(step: str, keys: Sequence[bytes], error: Exception) -> None:
     metrics.count("", "error")
-    logger.error(
+    level, held_back = seldom(logging.ERROR, "write_undelivered", step)
+    logger.log(
+        level,
         "Could not %s the write of %d cache entries (%s): %s. They may be stale until they expire.",
         step,
         len(keys),
         _named(keys),
         error,
+        extra=event(
+            "write_undelivered",
+            step=step,
+            count=len(keys),
+            keys=_shown(keys),
+            error=str(error),
+            held_back=held_back,
+        ),
     )
 
 
@@ -98,9 +112,14 @@ def _ended(keys: Sequence[bytes], lost: int | StoreUnavailable) -> None:
             lost,
             len(keys),
             _named(keys),
+            extra=event("lost_mark", count=lost, keys=_shown(keys)),
         )
 
 
 def _named(keys: Sequence[bytes]) -> str:
-    shown = ", ".join(key.decode() for key in keys[:5])
-    return shown if len(keys) <= 5 else f"{shown}, ..."
+    shown = ", ".join(_shown(keys))
+    return shown if len(keys) <= SHOWN else f"{shown}, ..."
+
+
+def _shown(keys: Sequence[bytes]) -> list[str]:
+    return [key.decode() for key in keys[:SHOWN]]

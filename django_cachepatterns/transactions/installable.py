@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import entry, metrics
+from ..log_events import event
 from ..stores import Store
 
 logger = logging.getLogger("django_cachepatterns")
@@ -70,7 +71,8 @@ def _install(
         loaded = source.load([key.asked for key, _ in marked])
     except Exception:
         # The loader may be the user's: whatever it raises, the write is done, and stays done.
-        logger.exception("%s was written, but cannot be read again.", source.name)
+        extra = event("reload_failed", family=source.name)
+        logger.exception("%s was written, but cannot be read again.", source.name, extra=extra)
         return [key for key, _ in marked]
     left: list[bytes] = []
     made: list[tuple[bytes, bytes, bytes, int]] = []

@@ -15,6 +15,7 @@ from django.db import Error, connections
 
 from .. import conf
 from ..exceptions import CachePatternsError
+from ..log_events import event
 from .reports import Flushed
 from .troubles import why
 
@@ -89,6 +90,7 @@ def _say(reason: str) -> None:
         "Buffers could not be drained at the end of the process (%s); "
         "what waits in them is left to the next flush.",
         reason,
+        extra=event("drain_failed", reason=reason),
     )
 
 

@@ -19,6 +19,7 @@ from .. import entry, hooks, metrics
 from ..conf import as_tenant
 from ..exceptions import CachePatternsError, PolicyError, StoreUnavailable
 from ..keys import BufferKeys
+from ..log_events import event
 from ..stores import RedisBuffers
 from ..transactions import state, write_log
 from . import dead_letters, ledger, refusals
@@ -190,6 +191,7 @@ def _flush_each(
         acked = server.ack(keys, batch)
         _tell(buffer, batch, "acked")
         _count(buffer, counts)
+        _say_refused(buffer, batch, counts.refused)
         done += counts
         if reading is None:
             acked()
@@ -209,6 +211,18 @@ def _take_out_empty(
             "was deleted. Set maxmemory-policy noeviction on the server of BUFFER_CACHE.",
             buffer.name,
             batch,
+            extra=event("lost_batch", buffer=buffer.name, batch=batch),
+        )
+
+
+def _say_refused(buffer: Buffer[Any], batch: str, refused: int) -> None:
+    if refused:
+        logger.error(
+            "%s: the database refused %d changes; they are dead letters now. See why in the admin, "
+            "and retry them there or with retry_dead_letters.",
+            buffer.name,
+            refused,
+            extra=event("dead_letter", buffer=buffer.name, batch=batch, count=refused),
         )
 
 

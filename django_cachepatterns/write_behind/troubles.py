@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from ..log_events import event
 from .reports import Flushed
 
 logger = logging.getLogger("django_cachepatterns")
@@ -27,11 +28,35 @@ class Troubles:
         if done.errors:
             if name not in self._failing:
                 self._failing.add(name)
-                self._begun(f"{name} cannot be flushed; what waits goes on waiting. {why(done)}")
+                self.has_begun(name, why(done))
         elif not done.held and name in self._failing:
             self._failing.discard(name)
-            self._over(f"{name} is flushed again.")
+            self.is_over(name)
         return done
+
+    def has_begun(self, name: str, reason: str) -> None:
+        """Say that a buffer cannot be flushed."""
+        self._begun(f"{name} cannot be flushed; what waits goes on waiting. {reason}")
+
+    def is_over(self, name: str) -> None:
+        """Say that it can be again."""
+        self._over(f"{name} is flushed again.")
+
+
+class LoggedTroubles(Troubles):
+    """Troubles of which the log is told."""
+
+    def __init__(self) -> None:
+        super().__init__(logger.error, logger.info)
+
+    def has_begun(self, name: str, reason: str) -> None:
+        extra = event("flush_failed", buffer=name, reason=reason)
+        logger.error(
+            "%s cannot be flushed; what waits goes on waiting. %s", name, reason, extra=extra
+        )
+
+    def is_over(self, name: str) -> None:
+        logger.info("%s is flushed again.", name, extra=event("flush_recovered", buffer=name))
 
 
 def why(done: Flushed) -> str:
@@ -39,5 +64,5 @@ def why(done: Flushed) -> str:
     return "; ".join(dict.fromkeys(reason for _, reason in done.errors))
 
 
-LOGGED = Troubles(logger.error, logger.info)
+LOGGED = LoggedTroubles()
 """What this process writes to its log."""

@@ -213,9 +213,11 @@ def renamed(table: str, column: str, other: str) -> Iterator[None]:
     """A column that the database does not know for a while: no row is at fault."""
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {table} RENAME COLUMN {column} TO {other}")
-        try:
-            yield
-        finally:
+    try:
+        yield
+    finally:
+        # Of another connection, maybe: a flush that failed closes one that is past its age.
+        with connection.cursor() as cursor:
             cursor.execute(f"ALTER TABLE {table} RENAME COLUMN {other} TO {column}")
 
 

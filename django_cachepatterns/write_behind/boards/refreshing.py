@@ -19,6 +19,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from ... import conf
 from ...conf import as_tenant
 from ...exceptions import PolicyError, StoreUnavailable
+from ...log_events import event, seldom
 from ...stores.boards import Look
 from ...stores.buffers import LARGEST
 from ...transactions import state
@@ -103,7 +104,14 @@ def refresh_counted(board: Leaderboard, members: Sequence[bytes]) -> None:
     try:
         refresh(board, members, only_todo=True)
     except (StoreUnavailable, DatabaseError, InterfaceError) as error:
-        logger.warning("%s lacks rows until the next flush: %s", board.name, error)
+        level, held_back = seldom(logging.WARNING, "board_behind", board.name)
+        logger.log(
+            level,
+            "%s lacks rows until the next flush: %s",
+            board.name,
+            error,
+            extra=event("board_behind", buffer=board.name, error=str(error), held_back=held_back),
+        )
 
 
 def refresh_or_note(board: Leaderboard, members: Sequence[bytes]) -> None:
@@ -117,7 +125,10 @@ def refresh_or_note(board: Leaderboard, members: Sequence[bytes]) -> None:
         return  # There is no server, so there is no board.
     except (DatabaseError, InterfaceError) as error:
         logger.error(
-            "%s could not be told of rows that were written: %s. Call rebuild().", board.name, error
+            "%s could not be told of rows that were written: %s. Call rebuild().",
+            board.name,
+            error,
+            extra=event("board_untold", buffer=board.name, error=str(error)),
         )
 
 
