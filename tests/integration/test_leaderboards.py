@@ -17,6 +17,7 @@ from django_cachepatterns.write_behind import Standing
 from tests.integration.boards import by_sql, made
 from tests.testapp.models import (
     Champion,
+    Climber,
     Page,
     Player,
     Track,
@@ -374,6 +375,64 @@ def test_more_than_fits_into_one_call(five: list[Player], full: bool) -> None:
         assert board.top(3000) == by_sql(board)
 
 
+def test_what_is_counted_stays_where_a_transaction_is_rolled_back(five: list[Player]) -> None:
+    b = five[1].pk
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        players.increment(b, 5)
+        1 / 0  # noqa: B018
+    assert players.score(b) == 45
+
+
+@pytest.mark.parametrize("by_default", [True, False])
+def test_on_commit_counts_only_if_the_transaction_commits(
+    five: list[Player], by_default: bool
+) -> None:
+    a, b, c, d, e = pks(five)
+    option: dict[str, Any] = {} if by_default else {"on_commit": True}
+    with made("committed", model=Player, field="score", on_commit=by_default) as board:
+        with transaction.atomic():
+            board.increment(b, 5, **option)
+            board.increment_many({c: 3}, **option)
+            board.submit(d, 60, **option)
+            board.submit_many({e: 1}, **option)
+            assert board.pending() == 0
+            assert board.score(b) == 40
+        assert board.pending() == 4
+        assert [board.score(pk) for pk in (a, b, c, d, e)] == [50, 45, 43, 60, 1]
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            board.increment(b, 5, **option)
+            board.submit(e, 99, **option)
+            1 / 0  # noqa: B018
+        with transaction.atomic():
+            with pytest.raises(TypeError, match="must be an int"):
+                board.increment(b, 0.5, **option)  # type: ignore[arg-type]
+            board.increment(b, 1, on_commit=False)
+            assert board.pending() == 4
+            assert board.score(b) == 46
+        assert [board.score(pk) for pk in (b, e)] == [46, 1]
+        board.flush()
+        assert board.top(9) == by_sql(board)
+
+
+def test_what_is_removed_has_the_default_of_the_database() -> None:
+    first, second = Climber.objects.create(height=30), Climber.objects.create(height=20)
+    with made("heights", model=Climber, field="height") as board:
+        board.remove(first.pk)
+        assert board.top(9) == [Standing(1, second.pk, 20)]
+        board.flush()
+        first.refresh_from_db()
+        assert first.height == 10
+        board.increment(first.pk, 5)
+        assert board.score(first.pk) == 15
+        board.reset()
+        assert {each.score for each in board.top(9)} == {10}
+        assert board.top(9) == by_sql(board)
+    with made("depths", model=Climber, field="depth") as board:
+        board.remove(first.pk)
+        board.flush()
+        assert Climber.objects.get(pk=first.pk).depth == 0
+
+
 @async_to_sync
 async def in_coroutines(a: int, b: int) -> None:
     await players.aincrement(b, 3)
@@ -383,6 +442,16 @@ async def in_coroutines(a: int, b: int) -> None:
     assert await players.atop(1) == [Standing(1, b, 60)]
     assert await players.aaround(b, 0) == [Standing(1, b, 60)]
     assert [await players.arank(a), await players.ascore(a), await players.asize()] == [2, 50, 5]
+    await Player.objects.filter(pk=a).aupdate(score=70)
+    await players.arefresh([a])
+    assert await players.arank(a) == 1
+    await Player.objects.filter(pk=a).aupdate(score=7)
+    await players.arebuild()
+    assert await players.arank(a) == 4
+    await players.aremove(a)
+    assert await players.arank(a) is None
+    await players.areset()
+    assert {each.score for each in await players.atop(9)} == {0}
 
 
 def test_coroutines(five: list[Player]) -> None:

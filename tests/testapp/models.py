@@ -15,6 +15,7 @@ from django.contrib.postgres.fields import (
     IntegerRangeField,
 )
 from django.db import models
+from django.db.models import functions
 
 from django_cachepatterns import CachePolicy
 from django_cachepatterns.managers import CachedManager
@@ -409,6 +410,13 @@ class Word(models.Model):
 
     text = models.CharField(primary_key=True, max_length=40)
     uses = models.PositiveIntegerField(null=True)
+
+
+class Climber(models.Model):
+    """Ranked by numbers whose defaults are the database's: a value, and what it computes."""
+
+    height = models.IntegerField(db_default=10)
+    depth = models.IntegerField(db_default=functions.Abs(-4))
 
 
 class Track(models.Model):

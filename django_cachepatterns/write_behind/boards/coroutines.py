@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -22,6 +22,10 @@ class BoardCoroutines:
     rank: Callable[..., int | None]
     score: Callable[..., int | None]
     size: Callable[..., int]
+    remove: Callable[..., None]
+    reset: Callable[..., None]
+    rebuild: Callable[..., None]
+    refresh: Callable[..., None]
 
     async def aincrement(self, pk: Any, by: int = 1, **options: Any) -> None:
         """`increment` in a coroutine."""
@@ -58,3 +62,19 @@ class BoardCoroutines:
     async def asize(self) -> int:
         """`size` in a coroutine."""
         return await sync_to_async(self.size)()
+
+    async def aremove(self, pk: Any) -> None:
+        """`remove` in a coroutine."""
+        await sync_to_async(self.remove)(pk)
+
+    async def areset(self) -> None:
+        """`reset` in a coroutine."""
+        await sync_to_async(self.reset)()
+
+    async def arebuild(self) -> None:
+        """`rebuild` in a coroutine."""
+        await sync_to_async(self.rebuild)()
+
+    async def arefresh(self, pks: Iterable[Any]) -> None:
+        """`refresh` in a coroutine."""
+        await sync_to_async(self.refresh)(pks)

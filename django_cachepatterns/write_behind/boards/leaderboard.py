@@ -13,7 +13,7 @@ from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Model
+from django.db.models import Model, Value
 
 from ... import conf, fields, metrics
 from ...exceptions import BufferFull, PolicyError, StoreUnavailable
@@ -27,6 +27,7 @@ from ..buffer import Buffer
 from ..draining import drain_at_exit
 from ..reports import Flushed
 from ..sending import Given, new_operation, sent
+from ..tenants import of_now
 from . import following, rebuilding, refreshing, rows, scores, unseen
 from .coroutines import BoardCoroutines
 from .members import Members
@@ -58,6 +59,7 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
         model: the model, or its label.
         field: the name of an integer column.
         order: `desc`: the highest score is the best; `asc`: the lowest.
+        on_commit: whether what is counted in a transaction counts only if that commits.
         flush_every, batch_rows, max_pending, when_full, strict: see `Buffer`.
 
     Scores and amounts are integers of at most 2**53 on either side of 0.
@@ -71,12 +73,14 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
         model: type[Model] | str,
         field: str,
         order: str = "desc",
+        on_commit: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(name, **options)
         self.label = model if isinstance(model, str) else model._meta.label
         self.field = field
         self.order = order
+        self.on_commit = on_commit
         self._model: type[Model] | None = None
         registry.register(self)
         following.follow(self)
@@ -123,7 +127,7 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
         field = fields.column(self.model, self.field)
         if field.null:
             return None
-        default = field.get_default() if field.has_default() else 0
+        default = field.get_default() if field.has_default() else _literal_db_default(field)
         return default if isinstance(default, int) else 0
 
     # What a buffer is.
@@ -165,7 +169,13 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
     # Counting.
 
     def increment(
-        self, pk: Any, by: int = 1, *, strict: bool | None = None, operation: str | None = None
+        self,
+        pk: Any,
+        by: int = 1,
+        *,
+        strict: bool | None = None,
+        operation: str | None = None,
+        on_commit: bool | None = None,
     ) -> None:
         """Add to a score; no score counts as 0.
 
@@ -174,10 +184,11 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
             by: how many; may be negative.
             strict: send an operation id, so that a try again after a lost reply counts once.
             operation: an id of the caller's own, for tries of the caller's own.
+            on_commit: count only if the open transaction commits.
 
         Raises `TypeError` and `ValueError` for wrong values, `BufferFull` and `OutcomeUnknown`.
         """
-        self.increment_many({pk: by}, strict=strict, operation=operation)
+        self._change(b"+", {pk: by}, strict, operation, on_commit)
 
     def increment_many(
         self,
@@ -185,15 +196,22 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
         *,
         strict: bool | None = None,
         operation: str | None = None,
+        on_commit: bool | None = None,
     ) -> None:
         """Add to several scores, in one round trip for each thousand. Args as for `increment`."""
-        self._change(b"+", amounts, strict, operation)
+        self._change(b"+", amounts, strict, operation, on_commit)
 
     def submit(
-        self, pk: Any, score: int, *, strict: bool | None = None, operation: str | None = None
+        self,
+        pk: Any,
+        score: int,
+        *,
+        strict: bool | None = None,
+        operation: str | None = None,
+        on_commit: bool | None = None,
     ) -> None:
         """Set a score, unless the row has a better one. Args and errors as for `increment`."""
-        self.submit_many({pk: score}, strict=strict, operation=operation)
+        self._change(b"^", {pk: score}, strict, operation, on_commit)
 
     def submit_many(
         self,
@@ -201,9 +219,10 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
         *,
         strict: bool | None = None,
         operation: str | None = None,
+        on_commit: bool | None = None,
     ) -> None:
         """Submit several scores, in one round trip for each thousand."""
-        self._change(b"^", scores, strict, operation)
+        self._change(b"^", scores, strict, operation, on_commit)
 
     def remove(self, pk: Any) -> None:
         """Take a row off the board, with its score and what waits for it.
@@ -243,17 +262,25 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
         numbers: Mapping[Any, int],
         strict: bool | None,
         operation: str | None,
+        on_commit: bool | None,
     ) -> None:
         member = self.members.member
         triples = [
             (member(pk), what, scores.checked(self.name, number)) for pk, number in numbers.items()
         ]
+        count = partial(self._count, triples, strict, operation)
+        if self.on_commit if on_commit is None else on_commit:
+            transaction.on_commit(of_now(count), using=self.alias)
+        else:
+            count()
+
+    def _count(self, triples: list[_Triple], strict: bool | None, operation: str | None) -> None:
         is_strict = self.strict if strict is None else strict
         is_new = is_strict and operation is None and len(triples) > LARGEST
         if is_new:
             operation = new_operation()  # One for all parts, by which all of it is tried again.
         if operation is not None:
-            triples.sort()  # Tried again, each part must have the members that it had.
+            triples = sorted(triples)  # Tried again, each part must have the members that it had.
         for at in range(0, len(triples), LARGEST):
             some = triples[at : at + LARGEST]
             outcome = self._send(
@@ -443,3 +470,9 @@ class Leaderboard(BoardCoroutines, Buffer[Change]):
         """In a `TestCase`, what it has counted, and the board, go when it rolls its rows back."""
         if "django.test.testcases" in sys.modules:
             self._follow_testcase()
+
+
+def _literal_db_default(field: Any) -> Any:
+    """The `db_default` of a column where that is a value; what the database computes is not."""
+    default = field.db_default
+    return default.value if isinstance(default, Value) else default

@@ -110,8 +110,11 @@ class Draft(Buffer[Row]):
             named: the same as keywords: `cart.save(7, items={})`.
 
         Raises `TypeError` for a field that is not drafted, `ValueError` for a value that its column
-        does not take, `BufferFull` and `OutcomeUnknown`.
+        does not take, `PolicyError` for a column that is given twice, `BufferFull` and
+        `OutcomeUnknown`.
         """
+        for name in named.keys() & (values or {}).keys():
+            raise self._given_twice(name, name)
         self._save([(pk, {**(values or {}), **named})], None, None, None)
 
     def save_many(
@@ -308,12 +311,22 @@ class Draft(Buffer[Row]):
                     f"{self.name}: {name!r} is not drafted. Use one of: {', '.join(columns)}; or "
                     "name it in the draft's fields."
                 )
+            if attname in found:
+                first = next(each for each in row if self._attnames[each] == attname)
+                raise self._given_twice(first, name)
             prepared = columns[attname].prepare(value, connection)
             try:
                 found[attname] = wire.encode(Saved(at, prepared))
             except CodecError as error:
                 raise ValueError(f"{self.name}: {name} cannot be {value!r}: {error}") from error
         return found
+
+    def _given_twice(self, first: str, second: str) -> PolicyError:
+        both = f"{first} and {second} are" if first != second else f"{first} is"
+        return PolicyError(
+            f"{self.name}: {both} given for one column, and which of the values is meant cannot be "
+            "known. Give it once."
+        )
 
     def _put(
         self,

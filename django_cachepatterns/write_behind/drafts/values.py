@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
@@ -137,6 +138,8 @@ class DraftColumn:
                 raise ValueError(f"it has {len(value)} characters, and the column {most}")
             if connection.vendor == "postgresql" and "\0" in value:
                 raise ValueError("the database has no text with a NUL in it")
+        elif isinstance(value, Json) and connection.vendor == "postgresql":
+            _check_texts(value.text)
         elif isinstance(value, Decimal) and connection.vendor == "postgresql":
             _check_digits(field, value, connection)
         elif (base := _base_field(field)) is not None and isinstance(value, list):
@@ -145,6 +148,21 @@ class DraftColumn:
             for item in value:
                 if item is not None:
                     each._check(base.get_prep_value(item), connection)
+
+
+def _check_texts(text: str) -> None:
+    """Refuse JSON with texts that `jsonb` has not: with a NUL, or with half of a surrogate pair."""
+    if "\\u0000" in text and "0000" in _ESCAPE.findall(text):
+        raise ValueError("the database has no text with a NUL in it, in JSON neither")
+    if "\\ud" in text:
+        try:
+            json.dumps(json.loads(text), ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("the database has no text with half of a surrogate pair") from error
+
+
+_ESCAPE = re.compile(r"\\(?:u(.{4})|.)")
+"""What is escaped in a JSON text: the digits of a `\\u`, or nothing."""
 
 
 def _check_digits(field: Any, value: Decimal, connection: BaseDatabaseWrapper) -> None:
