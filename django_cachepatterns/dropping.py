@@ -14,13 +14,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.db.models import Model
+from django.utils.module_loading import import_string
 
 from . import conf, keys
-from .cache_aside import cached_functions
+from .cache_aside import CachedFunction, cached_functions
 from .exceptions import PolicyError
 from .invalidation import registry
 from .keys import KeySpace
@@ -101,6 +102,12 @@ def drop_all(tenant: Tenant = EVERY_TENANT, on_progress: Progress | None = None)
     return _drop(kinds, tenant, on_progress)
 
 
+def check(*targets: type[Model] | str) -> None:
+    """Raise what `drop_entries()` would raise for names that nothing cached has: `PolicyError`."""
+    for target in targets:
+        list(_kinds_of(target))
+
+
 def families() -> list[str]:
     """The names that `drop_entries()` takes, as far as this process knows them."""
     models = [model._meta.label for model in registry.tracked_models() if _is_droppable(model)]
@@ -117,8 +124,8 @@ def _kinds_of(target: type[Model] | str) -> Iterator[_Kind]:
         yield from _of_model(model, part)
     elif target in named_values():
         yield _kind(target, f"value:{keys.part(target)}:", "*")
-    elif target in cached_functions():
-        yield _of_function(target, cached_functions()[target].key_literals)
+    elif (function := _function(target)) is not None:
+        yield _of_function(target, function.key_literals)
     elif target.startswith("fragment "):
         name = f"fragment:{keys.part(target.removeprefix('fragment '))}"
         yield _kind(target, f"{name}:", "*")
@@ -161,6 +168,18 @@ def _model(label: str) -> type[Model] | None:
         return apps.get_model(label) if label.count(".") == 1 else None
     except LookupError:
         return None
+
+
+def _function(name: str) -> CachedFunction[Any, Any] | None:
+    """A cached function by its dotted name, whose module may not have been imported yet."""
+    found = cached_functions().get(name)
+    if found is None and "." in name:
+        try:
+            made = import_string(name)
+        except ImportError:
+            return None
+        found = made if isinstance(made, CachedFunction) else None
+    return found
 
 
 def _is_droppable(model: type[Model]) -> bool:

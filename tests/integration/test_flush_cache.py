@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
 import redis
+from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
 from django_cachepatterns import ReadThrough, cache_aside, dropping, hooks, invalidate
@@ -14,6 +17,7 @@ from django_cachepatterns.conf import as_tenant, config
 from django_cachepatterns.exceptions import PolicyError, StoreUnavailable
 from django_cachepatterns.fragments import Fragment, fragment_policy
 from django_cachepatterns.testing import outage
+from tests.processes import run
 from tests.testapp.models import Category, Item, Page, Piece, Shelf, WrittenPiece
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -232,3 +236,104 @@ def test_more_than_one_batch_goes_and_progress_is_told(redis_client: redis.Redis
 def test_without_the_server_it_raises() -> None:
     with outage(), pytest.raises(StoreUnavailable):
         dropping.drop_entries(Item)
+
+
+# The command
+
+
+def flushed(*arguments: str) -> str:
+    out = StringIO()
+    call_command("flush_cache", *arguments, stdout=out, skip_checks=True)
+    return out.getvalue()
+
+
+def refused(*arguments: str, code: int) -> str:
+    """What the command says on its way out."""
+    out = StringIO()
+    with pytest.raises(CommandError) as failed:
+        call_command("flush_cache", *arguments, stdout=out, stderr=StringIO(), skip_checks=True)
+    assert failed.value.returncode == code
+    if "--json" in arguments:
+        assert json.loads(out.getvalue())["error"] == str(failed.value)
+    return str(failed.value)
+
+
+def test_the_command_says_what_it_dropped(item: Item) -> None:
+    Item.objects.get(pk=item.pk)
+    said = flushed("testapp.Item").splitlines()
+    assert said[0].startswith("testapp.item: ")
+    assert said[-1].startswith("Dropped ")
+    assert flushed("testapp.item") == "There was nothing to drop.\n"
+
+
+def test_an_app_is_all_its_cached_models(item: Item) -> None:
+    shelf = Shelf.objects.create(name="s")
+    Item.objects.get(pk=item.pk)
+    Shelf.objects.get(pk=shelf.pk)
+    report = json.loads(flushed("testapp", "--json"))
+    assert {"testapp.item", "testapp.shelf"} <= set(report["families"])
+    assert report["dropped"] == sum(report["families"].values())
+    assert report["tenant"] == "*"
+
+
+def test_tags_and_functions_by_the_command() -> None:
+    double(1)
+    report = json.loads(flushed("tests.integration.test_flush_cache.double", "--json"))
+    assert report["families"] == {double.name: 1}
+    double(1)
+    assert json.loads(flushed("--tag=flushed", "--tag=none", "--json"))["dropped"] == 1
+    assert double.get(1) is None
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_what_makes_no_sense_is_refused_with_2(flags: list[str]) -> None:
+    assert "Say what to drop" in refused(*flags, code=2)
+    assert "--all is every entry" in refused("--all", "testapp.Item", *flags, code=2)
+    assert "'testapp.Nothing'" in refused("testapp.Nothing", *flags, code=2)
+    assert "no module named" not in refused("no.such.function", *flags, code=2)
+    assert "'messages'" in refused("messages", *flags, code=2)
+    assert "TENANT" in refused("--all", "--tenant=acme", *flags, code=2)
+
+
+def test_without_the_server_the_command_fails_with_1() -> None:
+    with outage():
+        assert "CACHES['default']" in refused("testapp.Item", "--json", code=1)
+
+
+@pytest.mark.usefixtures("tenants")
+def test_the_command_drops_a_tenants_own(item: Item) -> None:
+    for tenant in ("acme", "other"):
+        with as_tenant(tenant):
+            double(1)
+    assert "of tenant 'acme'" in flushed("--all", "--tenant=acme", "--yes")
+    with as_tenant("other"):
+        assert double.get(1) == 2
+    assert "of every tenant" in flushed("--all", "--no-input")
+    assert json.loads(flushed("--all", "--tenant=", "--json", "--yes"))["tenant"] is None
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("answer", "left"), [("yes\n", None), ("\n", 2), ("n\n", 2)])
+def test_all_is_asked_for_on_a_terminal(
+    answer: str, left: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    double(1)
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    if left is None:
+        flushed("--all")
+    else:
+        assert refused("--all", "--json", code=1) == "Nothing was dropped."
+    assert double.get(1) == left
+
+
+def test_as_a_program_it_exits_with_its_code(item: Item, redis_client: redis.Redis) -> None:
+    Item.objects.get(pk=item.pk)
+    command = ("-m", "django", "flush_cache", "--skip-checks")
+    ended = run(*command, "--all", "--json")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert json.loads(ended.stdout)["families"]["testapp.item"] >= 1
+    assert run(*command).returncode == 2

@@ -1,0 +1,111 @@
+"""What the commands share: exit codes, one JSON document, and messages beside it."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+
+from .. import conf
+from ..exceptions import PolicyError, StoreUnavailable
+
+FAILED = 1
+"""Exit code: something could not be done, or was found wrong."""
+USAGE = 2
+"""Exit code: what was asked for makes no sense; nothing was done. That of argparse, too."""
+
+Report = Mapping[str, Any]
+"""What a command has done, as JSON can say it."""
+
+
+class Failure(CommandError):
+    """Something could not be done.
+
+    Args:
+        message: the fault and the remedy.
+        report: what was done nevertheless.
+    """
+
+    def __init__(self, message: str, report: Report | None = None) -> None:
+        super().__init__(message, returncode=FAILED)
+        self.report = report or {}
+
+
+class ReportingCommand(BaseCommand):
+    """A command that says what it did to people, or with `--json` to scripts.
+
+    Then there is one JSON document on stdout, where it fails, too: with an `error` in it. Whatever
+    else there is to say goes to stderr.
+    """
+
+    as_json = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--json", action="store_true", help="print one JSON document, and messages to stderr"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run, and report. Raises `CommandError`, with the exit code."""
+        self.as_json = bool(options.pop("json"))
+        try:
+            with _explained():
+                report = self.run(**options)
+        except CommandError as error:
+            self._report({**getattr(error, "report", {}), "error": str(error)})
+            raise
+        self._report(report)
+
+    def run(self, *args: Any, **options: Any) -> Report:
+        """Do it, and return what was done."""
+        raise NotImplementedError
+
+    def say(self, text: str) -> None:
+        """Tell people, at once; a script hears it on stderr."""
+        stream = self.stderr if self.as_json else self.stdout
+        stream.write(text, self.style.NOTICE if self.as_json else None)
+        stream.flush()
+
+    def tell(self, text: str) -> None:
+        """Tell people what the JSON document says by itself."""
+        if not self.as_json:
+            self.stdout.write(text)
+
+    def complain(self, text: str) -> None:
+        """Say what is wrong, on stderr."""
+        self.stderr.write(text)
+        self.stderr.flush()
+
+    def _report(self, report: Report) -> None:
+        if self.as_json:
+            self.stdout.write(json.dumps(report, default=str))
+
+
+def usage(message: str) -> NoReturn:
+    """Raise what ends a command that was asked for something that makes no sense."""
+    raise CommandError(message, returncode=USAGE)
+
+
+def away(error: StoreUnavailable) -> str:
+    """What to say where the cache server does not answer."""
+    alias = conf.config().values["CACHE"]
+    return (
+        f"The cache server does not answer: {error}. See that the server of CACHES[{alias!r}] "
+        "runs, and is reached from here; then try again."
+    )
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """The library's errors as those of a command."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise Failure(away(error)) from error
+    except (PolicyError, ImproperlyConfigured) as error:
+        raise CommandError(str(error), returncode=USAGE) from error
