@@ -90,7 +90,7 @@ class MetricsKeys:
         prefix: the setting `KEY_PREFIX`.
     """
 
-    __slots__ = ("hot", "raw", "rolled", "root", "sent")
+    __slots__ = ("ever", "hot", "raw", "rolled", "root", "sent")
 
     def __init__(self, prefix: str) -> None:
         self.root = root = f"{prefix}:metrics:".encode()
@@ -98,6 +98,8 @@ class MetricsKeys:
         """What the keys of minutes that are not rolled up begin with; the minute follows."""
         self.rolled = root + b"rolled"
         """The first minute that is not rolled up."""
+        self.ever = root + b"ever"
+        """What was counted since there are figures."""
         self.hot = root + b"hot:"
         """The same for the sampled keys of an hour."""
         self.sent = root + b"sent:"

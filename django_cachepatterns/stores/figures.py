@@ -75,7 +75,14 @@ class RedisFigures:
             b"%d" % len(figures),
             *chain.from_iterable(pairs),
         )
-        return bool(self._run("metrics_add", [self._keys.sent + sender], arguments))
+        keys = [self._keys.sent + sender, self._keys.ever]
+        return bool(self._run("metrics_add", keys, arguments))
+
+    def ever(self) -> Fields:
+        """What all processes have sent since the server has had anything of it. It only grows, but
+        for a server that has lost it: then it begins anew.
+        """
+        return _numbers(self._store.command(b"HGETALL", self._keys.ever))
 
     def read(
         self,

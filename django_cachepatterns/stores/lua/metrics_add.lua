@@ -1,6 +1,7 @@
 -- Adds what a process has counted to the figures of this minute, once.
 --
 -- KEYS[1]  where it is remembered what the process has sent last
+-- KEYS[2]  the hash of what was counted ever since
 -- ARGV[1]  the number of what it sends now
 -- ARGV[2]  what the keys of minutes begin with
 -- ARGV[3]  what the keys of hot keys begin with
@@ -9,14 +10,19 @@
 -- ARGV[2i], [2i+1] from 6 on: a field, or a hot key, and how much it grows by
 --
 -- Returns 1, or 0 where that number was added before.
-local DAY, HOURS, HOTTEST = 26 * 3600, 3 * 3600, 1000
+local DAY, HOURS, HOTTEST, MOST = 26 * 3600, 3 * 3600, 1000, 100000
 if redis.call('GET', KEYS[1]) == ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', DAY)
 local now = tonumber(ARGV[4]) or tonumber(redis.call('TIME')[1])
 local figures = 5 + 2 * tonumber(ARGV[5])
 if figures > 5 then
   local key = ARGV[2] .. string.format('%d', math.floor(now / 60))
-  for at = 6, figures, 2 do redis.call('HINCRBY', key, ARGV[at], ARGV[at + 1]) end
+  -- Families may be named by what a page shows: it begins anew before it is too large.
+  if redis.call('HLEN', KEYS[2]) > MOST then redis.call('UNLINK', KEYS[2]) end
+  for at = 6, figures, 2 do
+    redis.call('HINCRBY', key, ARGV[at], ARGV[at + 1])
+    redis.call('HINCRBY', KEYS[2], ARGV[at], ARGV[at + 1])
+  end
   redis.call('EXPIRE', key, DAY)
 end
 if #ARGV > figures then
