@@ -336,6 +336,17 @@ def rows_of(model: type[Model], hints: Mapping[str, Any] | None = None) -> Cache
     return config.remember(key, lambda: _make(model, config, written, read))
 
 
+def rows_in(model: type[Model], alias: str) -> CachedRows | None:
+    """The cached rows of a model for this tenant in one database, wherever its router leads.
+
+    `None` where no reader would use them.
+    """
+    config = conf.config()
+    key = ("rows in", model, config.key_space().root, alias)
+    found: CachedRows | None = config.remember(key, lambda: _make(model, config, alias, alias))
+    return found
+
+
 def _reader_of(model: type[Model], alias: str) -> Reader[Any, Row] | None:
     """The reader of a model's rows where they come from this database."""
     rows = rows_of(model)

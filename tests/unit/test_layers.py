@@ -12,7 +12,7 @@ import pytest
 import django_cachepatterns
 
 ROOT = Path(django_cachepatterns.__file__).parent
-VOCABULARY = {"exceptions", "clock", "threads", "policy", "entry", "keys", "codecs"}
+VOCABULARY = {"at_exit", "exceptions", "clock", "threads", "policy", "entry", "keys", "codecs"}
 LAYERS = (
     VOCABULARY | {"arguments", "admission", "steps", "sources", "log_events"},
     {"conf", "fields", "stores"},
@@ -27,6 +27,7 @@ LAYERS = (
         "dropping",
         "recipes",
         "inspection",
+        "audit",
         "tasks",
         "apps",
         "admin",
