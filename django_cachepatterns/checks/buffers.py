@@ -89,6 +89,7 @@ def check_where(buffers: Iterable[Buffer[Any]]) -> Iterator[CheckMessage]:
         yield Error(
             f"Policy {buffer.name!r} is write-behind but cache {unfit[0]!r} ({unfit[1]}) cannot "
             "seal batches. Point BUFFER_CACHE at Redis or Valkey.",
+            hint="Its entry in CACHES has the BACKEND django_redis.cache.RedisCache.",
             obj=_model(buffer),
             id="cachepatterns.E054",
         )

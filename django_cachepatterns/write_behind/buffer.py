@@ -72,6 +72,9 @@ class Buffer(ABC, Generic[Change]):
         self.when_full, self.strict = when_full, strict
         self.limits = Limits(_digits(batch_rows), _digits(max_pending))
 
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name}>"
+
     @property
     @abstractmethod
     def model(self) -> type[Model]:

@@ -94,6 +94,10 @@ def test_keys_that_are_no_integers() -> None:
     assert visit.hits == visit.hit_counter.value == 2
 
 
+def test_a_buffer_says_what_it_is() -> None:
+    assert repr(Page.view_counter) == "<Counter testapp.Page.views>"
+
+
 def test_on_commit_counts_only_if_the_transaction_commits() -> None:
     visit = Visit.objects.create()
     with transaction.atomic():

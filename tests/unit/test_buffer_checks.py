@@ -19,9 +19,10 @@ from django_cachepatterns.checks import check_buffer, check_buffer_server, check
 from django_cachepatterns.checks.buffers import check_columns
 from django_cachepatterns.models import CachedModel
 from django_cachepatterns.testing import assert_store_commands
-from django_cachepatterns.write_behind import Counter, Leaderboard, registry
+from django_cachepatterns.write_behind import Counter, Draft, Leaderboard, registry
+from django_cachepatterns.write_behind.boards import following
 from example_project.servers import Valkey
-from tests.testapp.models import Page
+from tests.testapp.models import Cart, Page
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
@@ -70,6 +71,18 @@ def of(**options: Any) -> Any:
 )
 def test_a_buffer_by_itself(attributes: dict[str, Any], expected: list[str]) -> None:
     assert ids(check_buffer(counted(**attributes).counter)) == expected
+
+
+def test_a_draft_beside_a_board_of_no_column_has_no_problem_of_its_own() -> None:
+    draft = Draft(Cart, fields=["items"])
+    board = Leaderboard("odd", model=Cart, field="nothing")
+    try:
+        assert ids(check_buffer(draft)) == []
+        assert ids(check_buffer(board)) == ["E044"]
+    finally:
+        following.leave(board)
+        registry.unregister(board)
+        registry.unregister(draft)
 
 
 @isolate_apps("tests.testapp")

@@ -53,7 +53,7 @@ def of_others(draft: Draft) -> Iterator[Problem]:
             if other.model._meta.concrete_model is not home:
                 continue
             shared = sorted(set(draft.columns()) & set(other.columns()))
-        except (LookupError, ValueError):
+        except (FieldDoesNotExist, LookupError, ValueError):
             continue  # Its own problems say so.
         if shared:
             yield Problem(
