@@ -1,4 +1,4 @@
-"""``python -m example_project.demo``: the shop under load, without and with the cache, then open."""
+"""``python -m example_project.demo``: the shop without and with the cache, and then open."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from .crew import run_round
 from .load import Load
 from .scratch import scratch
 
-ROUND = 10.0
-"""Seconds of a round, unless it is said how long all is to take."""
 PARTS = 3
 """Without the cache, with it, and the open shop."""
 
@@ -92,7 +90,7 @@ def _terminated(*_: object) -> NoReturn:
 
 def _load(options: argparse.Namespace) -> Load:
     return Load(
-        seconds=ROUND if options.seconds is None else options.seconds / PARTS,
+        seconds=options.round if options.seconds is None else options.seconds / PARTS,
         products=options.products,
         readers=options.readers,
         writers=options.writers,
@@ -111,8 +109,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seconds",
         type=float,
-        help="of the whole demo: a third for each round, a third for the open shop; without it a "
-        f"round takes {ROUND:g}, and the shop stays open until Ctrl-C",
+        help="of the whole demo: a third for each round, a third for the open shop; without it the "
+        "shop stays open until Ctrl-C",
+    )
+    parser.add_argument(
+        "--round", type=float, default=10.0, help="seconds of a round, without --seconds"
     )
     parser.add_argument("--products", type=int, default=10_000)
     parser.add_argument("--readers", type=int, default=4, help="processes that read")
