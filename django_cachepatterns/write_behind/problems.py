@@ -71,7 +71,9 @@ def of(buffer: Buffer[Any]) -> Iterator[Problem]:
 
 def of_number(model: type[Model], name: str) -> Iterator[Problem]:
     """What is wrong with a column that is to be counted in."""
-    whole = ", ".join(field.name for field in model._meta.concrete_fields if _is_whole(field))
+    whole = ", ".join(
+        field.name for field in model._meta.concrete_fields if _is_whole(field) and not field.unique
+    )
     try:
         field = fields.column(model, name)
     except FieldDoesNotExist:
@@ -85,7 +87,9 @@ def of_number(model: type[Model], name: str) -> Iterator[Problem]:
     elif not _is_whole(field):
         yield Problem(
             "E045",
-            f"{name!r} is a {type(field).__name__}; counts are whole numbers.",
+            f"{name!r} is the primary key, by which rows are found."
+            if field.primary_key
+            else f"{name!r} is a {type(field).__name__}; counts are whole numbers.",
             f"Use an integer column, such as {whole or 'a PositiveBigIntegerField'}; count cents "
             "or milliseconds where a fraction is meant.",
         )

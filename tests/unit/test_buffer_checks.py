@@ -86,6 +86,20 @@ def test_a_draft_beside_a_board_of_no_column_has_no_problem_of_its_own() -> None
 
 
 @isolate_apps("tests.testapp")
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [("m", "'m' is no column", "one of: n."), ("pk", "'pk' is the primary key", "such as n;")],
+)
+def test_who_names_no_column_to_count_in_is_told_which_are(
+    name: str, message: str, hint: str
+) -> None:
+    slot = models.IntegerField(unique=True)
+    (error,) = check_buffer(counted(counter=Counter(name), slot=slot).counter)
+    assert message in error.msg
+    assert hint in str(error.hint)
+
+
+@isolate_apps("tests.testapp")
 def test_an_error_names_the_buffer_and_its_model() -> None:
     model = counted(**of(flush_every=0))
     (error,) = check_buffer(model.counter)
