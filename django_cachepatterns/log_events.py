@@ -31,6 +31,7 @@ EVENTS: dict[str, str] = {
     "lost_batch": "the buffer server has lost a batch before it was flushed",
     "drain_failed": "what a process has counted is not flushed at its end, but by the next flush",
     "board_behind": "a leaderboard lacks rows until its next flush",
+    "degraded": "a health check found that the site lacks something, and works without it",
     "board_untold": "a leaderboard could not be told of rows that were written",
 }
 """Every event by its name."""

@@ -34,6 +34,7 @@ LAYERS = (
         "management",
         "checks",
         "contrib",
+        "monitoring",
         "templatetags",
         "testing",
         "migrations",

@@ -1,0 +1,1 @@
+"""What is told to a project's own monitoring, whichever that is: see `contrib`."""
