@@ -159,6 +159,11 @@ class CachedFunction(Generic[P, R]):
         return self._name
 
     @property
+    def policy(self) -> CachePolicy:
+        """How its results are cached."""
+        return self._family.policy
+
+    @property
     def reader(self) -> Reader[Asked[Call], Any] | None:
         """What reads its entries; `None` where calls go past the cache."""
         return self._live.reader()

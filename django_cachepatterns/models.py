@@ -9,11 +9,12 @@ from django.db import DEFAULT_DB_ALIAS, models, transaction
 
 from .invalidation import events, touched, versions
 from .managers import CachedManager
+from .permissions import Dashboard
 from .policy import CachePolicy
 from .querysets import CachedQuerySet
 from .write_behind.records import DeadLetter, DirectWrite, LedgerEntry
 
-__all__ = ["CachedModel", "DeadLetter", "DirectWrite", "LedgerEntry"]
+__all__ = ["CachedModel", "Dashboard", "DeadLetter", "DirectWrite", "LedgerEntry"]
 
 
 class CachedModel(models.Model):

@@ -149,6 +149,11 @@ class ReadThrough:
         await sync_to_async(self.invalidate_many)(list(keys))
 
     @property
+    def policy(self) -> CachePolicy:
+        """How its values are cached."""
+        return self._family.policy
+
+    @property
     def reader(self) -> Reader[Asked[Any], Any] | None:
         """What reads its entries; `None` where reads go past the cache."""
         return self._live.reader()

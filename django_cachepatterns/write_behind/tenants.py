@@ -11,6 +11,7 @@ from ..conf import as_tenant
 from ..exceptions import PolicyError
 
 if TYPE_CHECKING:
+    from ..stores.buffers import Waiting
     from .buffer import Buffer
 
 
@@ -53,11 +54,19 @@ def batches_waiting(buffer: Buffer[Any]) -> set[str]:
 
     Raises `StoreUnavailable` and `PolicyError`.
     """
-    return {
-        each.batch
+    return {each.batch for each in waiting(buffer)}
+
+
+def waiting(buffer: Buffer[Any]) -> list[Waiting]:
+    """The batches that wait in a buffer, of all tenants; the database is not asked.
+
+    Raises `StoreUnavailable` and `PolicyError`.
+    """
+    return [
+        each
         for _ in _as_each_tenant(buffer)
         for each in buffer.server().backlog(buffer.keys())
-    }
+    ]
 
 
 def _as_each_tenant(buffer: Buffer[Any]) -> Iterator[None]:

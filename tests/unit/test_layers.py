@@ -21,9 +21,10 @@ LAYERS = (
     {"reader"},
     {"invalidation"},
     {"values", "cache_aside", "read_through", "write_through", "write_behind", "fragments"},
-    {"orm", "tracked", "querysets", "managers", "options", "models"},
+    {"orm", "tracked", "querysets", "managers", "options", "permissions", "models"},
     {
         "tracking",
+        "dashboard",
         "dropping",
         "recipes",
         "inspection",

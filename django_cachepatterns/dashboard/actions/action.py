@@ -1,0 +1,39 @@
+"""One action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from django import forms
+
+
+class Said(NamedTuple):
+    """What an action says it did, and a level of `django.contrib.messages`."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that can be done.
+
+    Args:
+        name: a short name; part of the address.
+        title: what it is called.
+        button: what the button says that does it.
+        help: what it is for.
+        form: asks what to do it with.
+        will: says what will happen, of the form's cleaned data.
+        do: does it, and says what was done. It may raise `CachePatternsError`.
+    """
+
+    name: str
+    title: str
+    button: str
+    help: str
+    form: type[forms.Form]
+    will: Callable[[dict[str, Any]], str]
+    do: Callable[[dict[str, Any]], Iterable[Said]]

@@ -1,0 +1,86 @@
+"""A request for an action: its form, its confirmation, and doing it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin import AdminSite
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from ...exceptions import CachePatternsError
+from ...permissions import APP
+from .action import Action
+
+logger = logging.getLogger("django_cachepatterns")
+TEMPLATES = f"admin/{APP}/dashboard"
+
+
+class Operation:
+    """One request.
+
+    Args:
+        site: the admin site.
+        request: GET asks, POST does.
+        action: what.
+    """
+
+    def __init__(self, site: AdminSite, request: HttpRequest, action: Action) -> None:
+        self.site, self.request, self.action = site, request, action
+        request.current_app = site.name  # type: ignore[attr-defined]
+
+    def response(self) -> HttpResponseBase:
+        """The page that asks, the page that confirms, or the way back after it is done."""
+        if self.request.method == "POST":
+            return self._do()
+        if self.request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
+        asked = self.request.GET.dict()
+        if "ask" in asked:  # A link that fills the form in, and has the user look at it.
+            return self._ask(self.action.form(initial=asked))
+        form = self.action.form(asked) if asked else self.action.form()
+        return self._confirm(form) if form.is_bound and form.is_valid() else self._ask(form)
+
+    def _do(self) -> HttpResponseBase:
+        form = self.action.form(self.request.POST)
+        if not form.is_valid():
+            return self._ask(form)
+        try:
+            for level, text in self.action.do(form.cleaned_data):
+                messages.add_message(self.request, level, text)
+        except (CachePatternsError, DatabaseError, InterfaceError) as error:
+            text = f"{self.action.title} failed: {error}"
+            messages.error(self.request, text)
+        else:
+            logger.info("%s did: %s", self.request.user, self.action.will(form.cleaned_data))
+        return HttpResponseRedirect(self._back())
+
+    def _ask(self, form: Any) -> HttpResponseBase:
+        return self._page("ask.html", form=form)
+
+    def _confirm(self, form: Any) -> HttpResponseBase:
+        given = [(name, form.data.get(name, "")) for name in form.fields]
+        return self._page("confirm.html", will=self.action.will(form.cleaned_data), given=given)
+
+    def _page(self, template: str, **context: Any) -> HttpResponseBase:
+        every = {
+            **self.site.each_context(self.request),
+            "title": self.action.title,
+            "action": self.action,
+            "back": self._back(),
+            **context,
+        }
+        return TemplateResponse(self.request, f"{TEMPLATES}/{template}", every)
+
+    def _back(self) -> str:
+        """Where the user came from, if that is on this site."""
+        asked = self.request.POST.get("back") or self.request.GET.get("back", "")
+        hosts, secure = {self.request.get_host()}, self.request.is_secure()
+        if asked and url_has_allowed_host_and_scheme(asked, hosts, require_https=secure):
+            return asked
+        return reverse(f"admin:{APP}_dashboard_changelist", current_app=self.site.name)

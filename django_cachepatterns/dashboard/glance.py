@@ -1,0 +1,111 @@
+"""One look at the cache: what a page shows, asked at most once, and not at all of a dead server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.utils.functional import cached_property
+
+from ..exceptions import PolicyError, StoreUnavailable
+from ..metrics import history
+from ..metrics.measured import Measured, total
+from .families import declared, is_buffer
+
+T = TypeVar("T")
+
+RANGES = {
+    "15m": "15 minutes",
+    "hour": "hour",
+    "day": "day",
+    "month": "month",
+    "year": "year",
+}
+"""The ranges that there are to choose from, as they are called."""
+USUAL = "15m"
+LIVE = {"15m": 5, "hour": 5, "day": 30, "month": 60, "year": 60}
+"""Seconds between refreshes: what changes slowly is not asked for every moment."""
+CACHE, BUFFERS = "CACHE", "BUFFER_CACHE"
+"""The servers, by the settings that name them."""
+
+
+class Glance:
+    """What the servers know now.
+
+    Where one does not answer, it is not asked again: each question would take a timeout more.
+
+    Args:
+        range_name: one of `RANGES`.
+        family: the family to look at; `None`: all.
+        now: the end of the range in unix seconds; `None`: the clock of the server.
+    """
+
+    def __init__(
+        self, range_name: str = USUAL, family: str | None = None, now: float | None = None
+    ) -> None:
+        self.range, self.family = range_name, family
+        self.now = now
+        self.down: dict[str, str] = {}
+        """Why servers did not answer, by the setting that names them."""
+
+    @property
+    def span(self) -> int:
+        """Seconds that the range covers."""
+        chosen = history.RANGES[self.range]
+        return chosen.step * chosen.points
+
+    def ask(self, question: Callable[[], T], otherwise: T, server: str = CACHE) -> T:
+        """What a question to a server gives, or something else where that is down."""
+        if server in self.down:
+            return otherwise
+        try:
+            return question()
+        except (StoreUnavailable, PolicyError) as error:
+            self.down[server] = str(error)
+            return otherwise
+
+    @cached_property
+    def totals(self) -> dict[str, Measured]:
+        """The sums over the range, by family, with cached models that nobody has read."""
+        found = self.ask(lambda: history.totals(self.range, self.now), {})
+        return {**{name: Measured() for name in declared()}, **found}
+
+    @cached_property
+    def policies(self) -> dict[str, Measured]:
+        """The same of families that are read: neither buffers nor what belongs to none."""
+        return {
+            name: measured
+            for name, measured in self.totals.items()
+            if name and not (is_buffer(name) and not measured.reads)
+        }
+
+    @cached_property
+    def overall(self) -> Measured:
+        """The sum of all families, or the family that is looked at."""
+        if self.family is not None:
+            return self.totals.get(self.family, Measured())
+        return total(self.policies.values())
+
+    def over_time(self, family: str | None = None) -> list[tuple[int, Measured]]:
+        """The range step by step, of a family or of all."""
+        nothing: list[tuple[int, Measured]] = []
+        return self.ask(lambda: history.over_time(self.range, family, self.now), nothing)
+
+    @cached_property
+    def hottest(self) -> list[tuple[str, int]]:
+        """The keys that are asked for most, and their weights."""
+        nothing: list[tuple[str, int]] = []
+        return self.ask(lambda: history.hottest(HOTTEST, self.family), nothing)
+
+    def problems(self) -> list[str]:
+        """What is to be said of servers that did not answer."""
+        return [_SAID[server].format(reason) for server, reason in self.down.items()]
+
+
+HOTTEST = 20
+_SAID: dict[str, Any] = {
+    CACHE: "The cache server does not answer, so there are no figures: {} The site reads from the "
+    "database meanwhile. See that the server of CACHEPATTERNS['CACHE'] runs.",
+    BUFFERS: "The buffer server does not answer, so nobody can say what waits: {} See that the "
+    "server of CACHEPATTERNS['BUFFER_CACHE'] runs.",
+}

@@ -1,0 +1,172 @@
+"""The views of the dashboard, in an admin site."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.db import connections, transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.cache import patch_cache_control
+
+from ..permissions import APP
+from .access import may_operate, may_read_payloads, may_view, only
+from .actions import ACTIONS, Operation
+from .families import family_of
+from .glance import LIVE, RANGES, USUAL, Glance
+from .keys import look_at
+from .panels import Panel, panel_named, panels_of
+
+TEMPLATES = f"admin/{APP}/dashboard"
+INDEX = f"{APP}_dashboard_changelist"
+"""The name of the first page's address: that which the admin links a model's name to."""
+
+
+class Pages:
+    """The pages of one admin site.
+
+    Args:
+        site: the site.
+    """
+
+    def __init__(self, site: AdminSite) -> None:
+        self.site = site
+
+    def urls(self) -> list[URLPattern]:
+        """Their addresses, below the dashboard's own."""
+        return [
+            path("", self._wrapped(self.overview), name=INDEX),
+            path("policy/", self._wrapped(self.policy), name="cachepatterns_policy"),
+            path("key/", self._wrapped(self.key), name="cachepatterns_key"),
+            path("live/", self._wrapped(self.live), name="cachepatterns_live"),
+            path("later/<slug:name>/", self._wrapped(self.later), name="cachepatterns_later"),
+            path("act/<slug:name>/", self._wrapped(self.act), name="cachepatterns_act"),
+        ]
+
+    @only(may_view)
+    def overview(self, request: HttpRequest) -> HttpResponseBase:
+        """All policies."""
+        glance = Glance(_range(request))
+        return self._page(request, "overview", glance, {"title": "Cache patterns"})
+
+    @only(may_view)
+    def policy(self, request: HttpRequest) -> HttpResponseBase:
+        """One policy."""
+        name = request.GET.get("name", "")
+        glance = Glance(_range(request), family=name)
+        known = name in glance.totals or family_of(name).model is not None
+        if not name or (not known and not glance.down):
+            return self._nothing(request, f"Nothing that is cached is called “{name}”.")
+        return self._page(request, "policy", glance, {"title": name, "family": family_of(name)})
+
+    @only(may_view)
+    def key(self, request: HttpRequest) -> HttpResponseBase:
+        """One key."""
+        found = look_at(request.GET.get("key", "").strip(), may_read_payloads(request))
+        context = {"title": "Key", "found": found, "key": request.GET.get("key", "").strip()}
+        status = 200 if found.described is not None or found.is_down else 404
+        return self._response(request, "key.html", context, status)
+
+    @only(may_view)
+    def live(self, request: HttpRequest) -> HttpResponseBase:
+        """The panels of a page anew, as JSON: HTML by the name of the panel."""
+        name = request.GET.get("name") or None
+        glance = Glance(_range(request), family=name)
+        panels = panels_of("policy" if name else "overview")
+        rendered = {
+            panel.name: self._panel(request, panel, glance) for panel in panels if not panel.later
+        }
+        return self._json({"panels": rendered, **self._state(glance)})
+
+    @only(may_view)
+    def later(self, request: HttpRequest, name: str) -> HttpResponseBase:
+        """One panel that takes long, as JSON."""
+        panel = panel_named(name)
+        if panel is None:
+            raise Http404(f"No panel is called {name!r}.")
+        glance = Glance(_range(request), family=request.GET.get("name") or None)
+        rendered = {panel.name: self._panel(request, panel, glance)}
+        return self._json({"panels": rendered, **self._state(glance)})
+
+    @only(may_operate)
+    def act(self, request: HttpRequest, name: str) -> HttpResponseBase:
+        """An action: asked with GET, done with POST."""
+        action = ACTIONS.get(name)
+        if action is None:
+            raise Http404(f"No action is called {name!r}.")
+        return Operation(self.site, request, action).response()
+
+    def _page(
+        self, request: HttpRequest, name: str, glance: Glance, context: dict[str, Any]
+    ) -> HttpResponseBase:
+        panels = [
+            (panel, "" if panel.later else self._panel(request, panel, glance))
+            for panel in panels_of(name)
+        ]
+        context = {
+            **context,
+            "panels": [each for each in panels if each[0].later or each[1]],
+            "glance": glance,
+            "ranges": RANGES,
+            "range": glance.range,
+            "live_every": LIVE[glance.range],
+            "may_operate": may_operate(request),
+            "actions": ACTIONS.values(),
+            **self._state(glance),
+        }
+        return self._response(request, f"{name}.html", context)
+
+    def _panel(self, request: HttpRequest, panel: Panel, glance: Glance) -> str:
+        """A panel's HTML; nothing where it has nothing to show."""
+        shown = panel.context(glance)
+        if shown is None:
+            return ""
+        request.current_app = self.site.name  # type: ignore[attr-defined]
+        every = {
+            "panel": panel,
+            "range": glance.range,
+            "may_operate": may_operate(request),
+            "policy_url": self._address("cachepatterns_policy"),
+        }
+        return render_to_string(panel.template_name, {**every, **shown}, request)
+
+    def _address(self, name: str) -> str:
+        return reverse(f"admin:{name}", current_app=self.site.name)
+
+    def _state(self, glance: Glance) -> dict[str, Any]:
+        return {
+            "problems": glance.problems(),
+            "updated": timezone.localtime().strftime("%H:%M:%S"),
+        }
+
+    def _nothing(self, request: HttpRequest, said: str) -> HttpResponseBase:
+        return self._response(request, "nothing.html", {"title": "Not found", "said": said}, 404)
+
+    def _response(
+        self, request: HttpRequest, template: str, context: dict[str, Any], status: int = 200
+    ) -> HttpResponseBase:
+        request.current_app = self.site.name  # type: ignore[attr-defined]
+        every = {**self.site.each_context(request), **context}
+        return TemplateResponse(request, f"{TEMPLATES}/{template}", every, status=status)
+
+    def _json(self, data: dict[str, Any]) -> HttpResponse:
+        response = JsonResponse(data)
+        patch_cache_control(response, private=True, no_store=True)
+        return response
+
+    def _wrapped(self, view: Any) -> Any:
+        """Only for staff, and outside of ATOMIC_REQUESTS: a flush is its own transaction."""
+        wrapped = self.site.admin_view(view)
+        for alias in connections:
+            wrapped = transaction.non_atomic_requests(using=alias)(wrapped)
+        return wrapped
+
+
+def _range(request: HttpRequest) -> str:
+    """The range that is asked for; the usual one where there is no such range."""
+    asked = request.GET.get("range", USUAL)
+    return asked if asked in RANGES else USUAL
