@@ -18,6 +18,7 @@ EVENTS: dict[str, str] = {
     "corrupt_entry": "an entry was none; it is loaded again",
     "not_cached": "a value cannot be cached; said once for a family and reason",
     "replica_read": "a function read a replica, so what it gave is not cached; said once",
+    "monitoring_failed": "some figures for the project's monitoring could not be had",
     "refused_fills": "a family's loaded values are refused again and again: written while loaded",
     "refresh_failed": "a stale value could not be loaded anew; it is served on",
     "refresh_not_sent": "Celery's broker was not told to refresh a stale value",

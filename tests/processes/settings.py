@@ -8,13 +8,16 @@ import os
 import django_cachepatterns
 from tests.settings import *  # noqa: F403
 from tests.settings import CACHEPATTERNS, DATABASES, KEY_PREFIX
+from tests.settings import ROOT_URLCONF as _ROOT_URLCONF
 
 for _alias, _name in json.loads(os.environ["PROCESS_DATABASES"]).items():
     DATABASES[_alias]["NAME"] = _name
 
+ROOT_URLCONF = os.environ.get("PROCESS_URLS", _ROOT_URLCONF)
 CACHEPATTERNS = {
     **CACHEPATTERNS,
     "DRAIN_AT_EXIT": os.environ.get("PROCESS_DRAIN", "yes") == "yes",
+    "METRICS_FLUSH_EVERY": float(os.environ.get("PROCESS_METRICS_EVERY", "3600")),
 }
 LOGGING = {
     "version": 1,
