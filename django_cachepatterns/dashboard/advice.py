@@ -120,8 +120,8 @@ def _not_stored(case: Case) -> Iterator[Advice]:
             refused,
             f"{_of(refused, loads)} loaded values were not stored, because they were written "
             "while they were loaded.",
-            "Writes and reads meet on the same rows. Make the load shorter, or move what is written "
-            "so often out of the row: into a write-behind counter, or a table of its own.",
+            "Writes and reads meet on the same rows. Make the load shorter, or move what is "
+            "written so often out of the row: into a write-behind counter, or a table of its own.",
         )
     if oversize := case.counted("oversize"):
         limit = "what the server takes" if _limit(policy) is None else f"{_limit(policy):,} bytes"
@@ -136,8 +136,8 @@ def _not_stored(case: Case) -> Iterator[Advice]:
         yield Advice(
             "not_admitted",
             cold,
-            f"{_of(cold, case.measured.reads)} reads were of keys that a process had not been asked "
-            f"for {after} times, as admit_after wants it.",
+            f"{_of(cold, case.measured.reads)} reads were of keys that a process had not been "
+            f"asked for {after} times, as admit_after wants it.",
             "Lower admit_after if these keys are asked for again.",
         )
     if broken := case.counted("unencodable") + case.counted("corrupt"):
@@ -157,16 +157,16 @@ def _not_asked_again(case: Case) -> Iterator[Advice]:
         return
     each = served / fills
     said = (
-        f"{_number(fills)} values were stored and served {_number(served)} reads, {each:.1f} each"
+        f"{_number(fills)} values were stored and served {_number(served)} reads: {each:.1f} each"
     )
     if written > served:
         yield Advice(
             "invalidated",
             misses,
-            f"It was invalidated {_number(written)} times, and served {_number(served)} reads: more "
-            "writes than reads.",
+            f"It was invalidated {_number(written)} times, and served {_number(served)} reads: "
+            "more writes than reads.",
             "The cache costs more here than it saves. Turn the automatic reads off "
-            "(pattern='cache_aside'), or take what is written so often into a write-behind counter.",
+            "with pattern='cache_aside', or count it in a write-behind counter.",
         )
     elif case.policy is not None and case.policy.ttl < case.span and each >= ONCE:
         yield Advice(

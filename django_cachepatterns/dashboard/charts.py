@@ -104,6 +104,8 @@ def duration(seconds: float | None) -> str:
     """Seconds in the unit that people use for as many: `350 µs`, `4.2 ms`, `1.3 s`, `2 min`."""
     if seconds is None:
         return "–"  # noqa: RUF001 - an en dash is what tables have for "nothing"
+    if not seconds:
+        return "0 s"
     if seconds >= 172_800:
         return f"{seconds / 86400:.0f} days"
     if seconds >= 7200:

@@ -67,7 +67,8 @@ class Glance:
     @cached_property
     def totals(self) -> dict[str, Measured]:
         """The sums over the range, by family, with cached models that nobody has read."""
-        found = self.ask(lambda: history.totals(self.range, self.now), {})
+        nothing: dict[str, Measured] = {}
+        found = self.ask(lambda: history.totals(self.range, self.now), nothing)
         return {**{name: Measured() for name in declared()}, **found}
 
     @cached_property

@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
+from django.utils.safestring import SafeString
 
 from ..permissions import APP
 from .access import may_operate, may_read_payloads, may_view, only
@@ -67,7 +68,12 @@ class Pages:
     def key(self, request: HttpRequest) -> HttpResponseBase:
         """One key."""
         found = look_at(request.GET.get("key", "").strip(), may_read_payloads(request))
-        context = {"title": "Key", "found": found, "key": request.GET.get("key", "").strip()}
+        context = {
+            "title": "Key",
+            "found": found,
+            "key": request.GET.get("key", "").strip(),
+            "may_operate": may_operate(request),
+        }
         status = 200 if found.described is not None or found.is_down else 404
         return self._response(request, "key.html", context, status)
 
@@ -103,11 +109,21 @@ class Pages:
     def _page(
         self, request: HttpRequest, name: str, glance: Glance, context: dict[str, Any]
     ) -> HttpResponseBase:
+        return self._response(request, f"{name}.html", self._shown(request, name, glance, context))
+
+    def as_part(self, request: HttpRequest) -> SafeString:
+        """The first page without what is around it, for another page to hold."""
+        context = self._shown(request, "overview", Glance(_range(request)), {})
+        return render_to_string(f"{TEMPLATES}/whole.html", context, request)
+
+    def _shown(
+        self, request: HttpRequest, name: str, glance: Glance, context: dict[str, Any]
+    ) -> dict[str, Any]:
         panels = [
             (panel, "" if panel.later else self._panel(request, panel, glance))
             for panel in panels_of(name)
         ]
-        context = {
+        return {
             **context,
             "panels": [each for each in panels if each[0].later or each[1]],
             "glance": glance,
@@ -118,14 +134,13 @@ class Pages:
             "actions": ACTIONS.values(),
             **self._state(glance),
         }
-        return self._response(request, f"{name}.html", context)
 
     def _panel(self, request: HttpRequest, panel: Panel, glance: Glance) -> str:
         """A panel's HTML; nothing where it has nothing to show."""
         shown = panel.context(glance)
         if shown is None:
             return ""
-        request.current_app = self.site.name  # type: ignore[attr-defined]
+        request.current_app = self.site.name
         every = {
             "panel": panel,
             "range": glance.range,
@@ -149,7 +164,7 @@ class Pages:
     def _response(
         self, request: HttpRequest, template: str, context: dict[str, Any], status: int = 200
     ) -> HttpResponseBase:
-        request.current_app = self.site.name  # type: ignore[attr-defined]
+        request.current_app = self.site.name
         every = {**self.site.each_context(request), **context}
         return TemplateResponse(request, f"{TEMPLATES}/{template}", every, status=status)
 

@@ -33,6 +33,5 @@ def mean(buckets: Mapping[int, int]) -> float | None:
     number = sum(buckets.values())
     if not number:
         return None
-    return (
-        sum(count * sum(histogram.bounds(bucket)) / 2 for bucket, count in buckets.items()) / number
-    )
+    middles = {bucket: sum(histogram.bounds(bucket)) / 2 for bucket in buckets}
+    return sum(count * middles[bucket] for bucket, count in buckets.items()) / number

@@ -32,7 +32,7 @@ class Operation:
 
     def __init__(self, site: AdminSite, request: HttpRequest, action: Action) -> None:
         self.site, self.request, self.action = site, request, action
-        request.current_app = site.name  # type: ignore[attr-defined]
+        request.current_app = site.name
 
     def response(self) -> HttpResponseBase:
         """The page that asks, the page that confirms, or the way back after it is done."""

@@ -104,12 +104,8 @@ def options(glance: Glance) -> dict[str, Any]:
 
 def hottest(glance: Glance) -> dict[str, Any]:
     """The keys that are asked for most."""
-    keys = glance.hottest
-    most = max((weight for _, weight in keys), default=1)
     root = f"{conf.config().key_space().root}:"
-    rows = [
-        (key, key.removeprefix(root), weight, round(100 * weight / most)) for key, weight in keys
-    ]
+    rows = [(key, key.removeprefix(root), weight) for key, weight in glance.hottest]
     return {"keys": rows}
 
 

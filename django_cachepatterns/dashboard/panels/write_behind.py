@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, InterfaceError
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from ...exceptions import CachePatternsError
 from ...metrics.measured import Measured
 from ...write_behind import dead_letters, registry
+from ...write_behind.records import DeadLetter
 from ...write_behind.tenants import waiting
 from ..glance import BUFFERS, Glance
 
@@ -87,7 +88,8 @@ def _letters(glance: Glance) -> Counter[str] | None:
     """Dead letters by buffer; `None` where the database does not say."""
     counts: Counter[str] = Counter()
     try:
-        for letters in glance.ask(dead_letters.waiting, [], BUFFERS):
+        nothing: list[QuerySet[DeadLetter]] = []
+        for letters in glance.ask(dead_letters.waiting, nothing, BUFFERS):
             each = letters.order_by().values_list("buffer").annotate(number=Count("pk"))
             counts.update(dict(each))
     except (DatabaseError, InterfaceError, CachePatternsError):

@@ -58,13 +58,21 @@
     ctx.restore();
   }
 
+  /* Ticks of the time axis: the smallest step between them in seconds, and how they are written. */
+  const TIMES = [
+    [31536000, "{YYYY}", null, null, null, null, null, null, 1],
+    [2419200, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+    [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+    [1, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
+  ];
+
   function axis(unit) {
     const own = {
       stroke: colour("--body-quiet-color"),
       grid: { stroke: colour("--hairline-color"), width: 1 },
       ticks: { stroke: colour("--hairline-color"), width: 1 },
     };
-    if (!unit) return own;
+    if (!unit) return { ...own, space: 64, values: TIMES };
     return { ...own, size: 64, values: (plot, ticks) => ticks.map((tick) => told(tick, unit)) };
   }
 

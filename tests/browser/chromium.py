@@ -1,0 +1,18 @@
+"""Where the browser is that the tests of the dashboard drive."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
+REMEDY = (
+    "There is no Chromium to run the tests of the dashboard in. Install it (Debian and Ubuntu: "
+    "apt-get install chromium), name it in the variable CHROMIUM, or leave these tests out with "
+    "-m 'not browser'."
+)
+
+
+def chromium() -> str | None:
+    """The path of a Chromium: that in the variable CHROMIUM, or one that is installed."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
