@@ -34,6 +34,8 @@ EVENTS: dict[str, str] = {
     "board_behind": "a leaderboard lacks rows until its next flush",
     "degraded": "a health check found that the site lacks something, and works without it",
     "board_untold": "a leaderboard could not be told of rows that were written",
+    "audit_finding": "the auditor found an entry that is not what the database says",
+    "audit_findings": "it found more of them than it logs one by one",
 }
 """Every event by its name."""
 

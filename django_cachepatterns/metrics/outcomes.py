@@ -26,6 +26,7 @@ OUTCOMES = (
     "unencodable",
     "error",
     "load_error",
+    "finding",
     # Bytes of entries.
     "read_bytes",
     "filled_bytes",

@@ -130,6 +130,25 @@ class RedisInspector:
             (reply,) = self._many((b"EVAL", each.source, b"1", key, seen, put))
         return bool(_said(reply) == 1)
 
+    def keep(self, key: bytes, data: bytes, seconds: int) -> None:
+        """Store what is no entry, for some seconds."""
+        _said(self._many((b"SET", key, data, b"EX", b"%d" % seconds))[0])
+
+    def prepend(self, key: bytes, items: Sequence[bytes], most: int, seconds: int) -> None:
+        """Put items in front of a list, which has a most and lives for some seconds more."""
+        if items:
+            commands = (
+                (b"LPUSH", key, *items),
+                (b"LTRIM", key, b"0", b"%d" % (most - 1)),
+                (b"EXPIRE", key, b"%d" % seconds),
+            )
+            for reply in self._many(*commands):
+                _said(reply)
+
+    def newest(self, key: bytes, most: int) -> list[bytes]:
+        """The first items of a list."""
+        return list(_said(self._many((b"LRANGE", key, b"0", b"%d" % (most - 1)))[0]))
+
     def _many(self, *commands: tuple[bytes, ...]) -> list[Any]:
         if not commands:
             return []

@@ -1,0 +1,21 @@
+"""Why an entry was not compared."""
+
+from __future__ import annotations
+
+MARKED = "being written"
+LEASED = "being loaded"
+CHANGED = "changed meanwhile"
+UNUSED = "a miss for readers: of another schema, server run or version"
+DAMAGED = "a miss for readers: not an entry"
+POINTER = "lookups that lead to a row: each read checks them"
+HASHED = "absences of which the key holds only a hash"
+HASHED_VALUE = "values of which the key holds only a hash"
+QUERY = "query results: the query is not in the key"
+FUNCTION = "functions: their arguments are not in the key"
+FRAGMENT = "fragments: rendered for a request"
+AGING = "read-through values: they age by their ttl"
+NOT_READ = "not read by this process: unknown model or name, or caching is off"
+NO_TENANT = "of a tenant whose name is not known here"
+LOADER_FAILED = "their loader raised an error"
+UNPUBLISHED = "their loader read a replica or a transaction"
+DATABASE = "their database did not answer"
