@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from django.db import connections
@@ -66,6 +66,10 @@ class RowShape:
         """The payload of a row. Raises `CodecError`."""
         return self._encode(row.values())
 
+    def encode_values(self, values: Sequence[Any]) -> bytes:
+        """The payload of what the driver gave. Raises `CodecError`."""
+        return self._encode(values)
+
     def _decode_each(self, payloads: Iterable[bytes]) -> list[Row]:
         """For a codec of a user's that decodes one at a time."""
         return [self.decode(payload) for payload in payloads]
@@ -79,6 +83,10 @@ class RowShape:
         for conversion in self._conversions:
             conversion.apply(rows)
         return self._make(rows, alias)
+
+    def converts(self, name: str) -> bool:
+        """Whether a column's values are others than the driver gives."""
+        return any(conversion.name == name for conversion in self._conversions)
 
     def value(self, row: Row, name: str) -> Any:
         """One converted value of a row."""

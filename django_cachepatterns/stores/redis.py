@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import hiredis
 from redis.connection import ConnectionPool
@@ -48,6 +48,20 @@ class _Channels(threading.local):
         self.channel = channel = Channel(pool, greeting)
         self.name = entry.new_token()
         when_thread_ends(self, Channel.close, channel)
+
+
+class Lot(NamedTuple):
+    """Keys of one source that are to be warmed.
+
+    Args:
+        keys: of its entries.
+        tags: the tags that each of them depends on.
+        head: how usable entries start, see `entry.head`.
+    """
+
+    keys: Sequence[bytes]
+    tags: Sequence[bytes]
+    head: bytes
 
 
 class RedisStore(Store):
@@ -160,6 +174,38 @@ class RedisStore(Store):
             [_pack_script(b"EVAL", each.source, [key], arguments), *_tags(tags, fresh)]
         )
         return _replied(taken) == 1, _tag_entries(found, fresh)
+
+    def warm(
+        self,
+        lots: Sequence[Lot],
+        lease: bytes,
+        ttl: int,
+        fresh: bytes,
+        refresh: bytes = b"",
+    ) -> list[tuple[bytes, list[bytes]]]:
+        """Take leases on many keys that have no usable entry, in one round trip.
+
+        Args:
+            lots: the keys.
+            lease: the lease entry, the same for all keys.
+            ttl: lifetime of the leases.
+            fresh: the tag entry to create where there is none.
+            refresh: what is put before usable values to load them anew, see
+                `entry.refresh_lease`; empty: they are left alone.
+
+        Returns, for each lot, a letter for each key as `warm.lua` says, and its tags.
+        """
+        found = self._scripts(
+            script("warm"),
+            [
+                (
+                    (*lot.keys, *lot.tags),
+                    (lease, b"%d" % ttl, fresh, b"%d" % len(lot.keys), lot.head, refresh),
+                )
+                for lot in lots
+            ],
+        )
+        return [(states, tags) for states, *tags in found]
 
     def wait(self, keys: Sequence[bytes], seconds: float) -> None:
         """Leave a note at each key that somebody waits, and wait for who ends its lease.
@@ -300,6 +346,14 @@ class RedisStore(Store):
     def command(self, *arguments: bytes) -> Any:
         """The reply to a command that does the same if it is sent twice, because it may be."""
         return self._call(_pack(arguments))
+
+    def put(self, key: bytes, data: bytes, ttl: int) -> None:
+        """Store what is no entry, under no lease.
+
+        Args:
+            ttl: its lifetime in milliseconds.
+        """
+        self._call(_pack((b"SET", key, data, b"PX", b"%d" % ttl)))
 
     def close(self) -> None:
         """Close every connection."""

@@ -26,6 +26,7 @@ LAYERS = (
         "tracking",
         "dashboard",
         "dropping",
+        "warming",
         "recipes",
         "inspection",
         "audit",
