@@ -89,6 +89,16 @@ class Lookup:
         """The values by attname, in the lookup's order."""
         return tuple(values[name] for name in self._order)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The attnames of its fields, in order."""
+        return self._order
+
+    @property
+    def reader(self) -> Reader[tuple[Any, ...], Any]:
+        """What reads its pointers."""
+        return self._reader
+
     def remembered(self, values: tuple[Any, ...]) -> Any:
         """Where these values led the last time, in this process."""
         return self._remembered.get(self.entry_key(values))
