@@ -80,7 +80,8 @@ class DeadLetterAdmin(InDatabases):
                 outcome, reason = Outcome.REFUSED, f"{type(error).__name__}: {error}"
             counts[outcome] += 1
             if outcome is Outcome.REFUSED:
-                refused.append(f"{letter}: {reason}")
+                # Django has each message begin with a capital.
+                refused.append(f"Refused: {letter}: {reason}")
         for outcome, number in counts.items():
             level, text = _SAID[outcome]
             self.message_user(request, text.format(number), level)
@@ -105,14 +106,22 @@ class DeadLetterAdmin(InDatabases):
 
 
 def readable(payload: str) -> str:
-    """What was to be written, for people: a sign before a number, data in lines of their own."""
+    """What was to be written, for people: a sign before a number, the values of a draft without
+    the moments at which they were saved, data in lines of their own.
+    """
     try:
         found = json.loads(payload)
     except ValueError:
         return payload
     if isinstance(found, int) and not isinstance(found, bool):
         return f"{found:+d}"
+    if isinstance(found, dict) and all(map(_is_saved, found.values())):
+        found = {name: each.get("json", each.get("value")) for name, each in found.items()}
     return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def _is_saved(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() in ({"at", "json"}, {"at", "value"})
 
 
 def _models() -> dict[str, type[Model]]:

@@ -218,10 +218,11 @@ def _take_out_empty(
 def _say_refused(buffer: Buffer[Any], batch: str, refused: int) -> None:
     if refused:
         logger.error(
-            "%s: the database refused %d changes; they are dead letters now. See why in the admin, "
-            "and retry them there or with retry_dead_letters.",
+            "%s: the database refused %d %s now. See why in the admin, and retry there or with "
+            "retry_dead_letters.",
             buffer.name,
             refused,
+            "change, which is a dead letter" if refused == 1 else "changes, which are dead letters",
             extra=event("dead_letter", buffer=buffer.name, batch=batch, count=refused),
         )
 

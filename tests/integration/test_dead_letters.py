@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_cachepatterns.admin import databases
+from django_cachepatterns.admin.dead_letters import readable
 from django_cachepatterns.exceptions import PolicyError
 from django_cachepatterns.write_behind.dead_letters import Outcome, retry, waiting
 from django_cachepatterns.write_behind.records import DeadLetter, LedgerEntry
@@ -195,13 +196,15 @@ def command(*arguments: str) -> str:
 def test_the_command_lists(page: Page, letter: DeadLetter) -> None:
     said = command("--list")
     assert f"testapp.Page.likes of {page.pk}: 2" in said
-    assert "refused once, DataError: " in said
+    assert "\n    refused once, DataError: " in said
+    DeadLetter.objects.update(reason="IntegrityError: wrong\nDETAIL: no", attempts=2)
+    assert "\n    refused 2 times, IntegrityError: wrong\n    DETAIL: no\n" in command("--list")
     assert DeadLetter.objects.count() == 1
     assert command("--list", "testapp.Page.views") == "There are no dead letters.\n"
 
 
 def test_the_command_retries(page: Page, letter: DeadLetter) -> None:
-    with pytest.raises(CommandError, match="1 changes could not be written") as failed:
+    with pytest.raises(CommandError, match="Not written: 1 of 1") as failed:
         command()
     assert failed.value.returncode == 1
     mend(page)
@@ -282,10 +285,20 @@ def test_what_a_draft_had_is_shown_in_lines(client: Client, letter: DeadLetter) 
     assert "<b>" not in found
 
 
+def test_what_a_draft_had_is_shown_without_moments(client: Client, letter: DeadLetter) -> None:
+    saved = {"items": {"at": 1795435081415993, "json": {"d": 1}}, "n": {"at": 2, "value": None}}
+    DeadLetter.objects.update(payload=json.dumps(saved))
+    assert readable(DeadLetter.objects.get().payload) == (
+        '{\n  "items": {\n    "d": 1\n  },\n  "n": null\n}'
+    )
+    for url in (reverse(LIST), detail(letter)):
+        assert "1795435081415993" not in client.get(url).content.decode()
+
+
 def test_the_action_retries(client: Client, page: Page, letter: DeadLetter) -> None:
     first, second = said(act(client, "retry", letter))
     assert first == "Refused again: 1. They stay here, with the reason."
-    assert f"testapp.Page.likes: {page.pk}: DataError" in second
+    assert f"Refused: testapp.Page.likes: {page.pk}: DataError" in second
     mend(page)
     assert said(act(client, "retry", letter)) == ["Written to the database: 1."]
     assert likes() == {page.pk: 12}

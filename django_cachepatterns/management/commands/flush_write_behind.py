@@ -78,8 +78,8 @@ class Command(BaseCommand):
         done = loop.drain()
         if done.errors or done.held:
             self._complain(
-                f"Not everything could be flushed: {why(done) or 'another flusher is at it'}. "
-                "What waits is left to the next flush."
+                "Not everything could be flushed; what waits is left to the next flush. "
+                + (why(done) or "Another flusher is at it, or was a moment ago.")
             )
         self._say(f"Ended, after a last flush: {_did(done)}.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from textwrap import indent
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -41,10 +42,10 @@ class Command(BaseCommand):
         for letter in letters:
             self.stdout.write(
                 f"{letter.refused_at:%Y-%m-%d %H:%M:%S %Z} {_name(letter)}: {letter.payload}\n"
-                f"    {_tries(letter.attempts)}, {letter.reason}"
+                + indent(f"{_tries(letter.attempts)}, {letter.reason}", "    ")
             )
 
-    def _retry(self, letters: Iterable[DeadLetter]) -> None:
+    def _retry(self, letters: Sequence[DeadLetter]) -> None:
         counts: Counter[Outcome] = Counter()
         failed = 0
         for letter in letters:
@@ -57,10 +58,11 @@ class Command(BaseCommand):
             counts[outcome] += 1
             self.stdout.write(f"{_name(letter)}: {outcome.value}{reason and f': {reason}'}")
         self.stdout.write(", ".join(f"{counts[each]} {each.value}" for each in Outcome))
-        if failed or counts[Outcome.REFUSED]:
+        failed += counts[Outcome.REFUSED]
+        if failed:
             raise CommandError(
-                f"{counts[Outcome.REFUSED] + failed} changes could not be written. Their letters "
-                "stay; mend the cause and try again, or discard them in the admin."
+                f"Not written: {failed} of {len(letters)}. What could not be written stays a dead "
+                "letter; mend the cause and try again, or discard it in the admin."
             )
 
 
