@@ -19,8 +19,10 @@ class CachePatternsConfig(AppConfig):
     def ready(self) -> None:
         from . import checks, hooks, tracking  # noqa: F401 - the checks register themselves
         from .invalidation import events
+        from .metrics import sending
 
         tracking.start()
+        sending.install()
         hooks.refreshers["celery"] = _send_to_celery
         for signal, receiver in (
             (signals.post_migrate, events.after_migrate),

@@ -139,7 +139,7 @@ class CachedQuerySet(TrackedQuerySet[M]):
             id_list = list(id_list)
             rows = self._rows() if self._is_everything() else None
             keys = list(dict.fromkeys(map(rows.key_of, id_list))) if rows else []
-            found = rows.get_list(keys) if rows and keys else None
+            found = rows.get_list(keys, quietly=True) if rows and keys else None
             if found is not None:
                 return {instance.pk: instance for instance in self._finished(found)}
         return super().in_bulk(id_list, field_name=field_name)

@@ -7,7 +7,6 @@ that it is counted once whether it had arrived or not.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections import Counter
@@ -17,8 +16,6 @@ from typing import NamedTuple
 from .. import conf, entry
 from ..stores import figures_of
 from . import counting, hot
-
-logger = logging.getLogger("django_cachepatterns")
 
 KEPT = 24 * 3600.0
 """Seconds for which the server remembers what was sent; what is older is given up."""
@@ -44,7 +41,6 @@ class Sender:
         self._number = 0
         self._sent: Totals = Counter(), Counter()
         self._batch: Batch | None = None
-        self._is_away = False
 
     def flush(self, now: float | None = None, wait: float = -1) -> bool:
         """Send what is new.
@@ -53,19 +49,21 @@ class Sender:
             now: when it was, in seconds since the epoch, instead of the server's clock.
             wait: seconds to wait for another thread that sends; negative: as long as it takes.
 
-        Returns whether nothing is left to be sent. Raises `StoreUnavailable`, and `PolicyError`
-        where the settings name no store; what could not be sent is sent by a later flush.
+        Returns whether it was sent; `False` where another thread sends for too long. Raises
+        `StoreUnavailable`, and `PolicyError` where the settings name no store; what could not be
+        sent is sent by a later flush.
         """
         if not self._lock.acquire(timeout=wait):
             return False
         try:
-            while True:
+            # What was not sent before, and what is new. No more: others may go on counting.
+            for _ in range(2):
                 if self._batch is None:
                     self._batch = self._next()
-                if self._batch is None:
-                    return True
-                self._send(self._batch, now)
-                self._batch = None
+                if self._batch is not None:
+                    self._send(self._batch, now)
+                    self._batch = None
+            return True
         finally:
             self._lock.release()
 
@@ -96,6 +94,11 @@ _sender = Sender()
 def flush(now: float | None = None) -> bool:
     """Send what this process has counted and not sent yet. See `Sender.flush`."""
     return _sender.flush(now)
+
+
+def sender() -> Sender:
+    """That of this process."""
+    return _sender
 
 
 def _forget() -> None:

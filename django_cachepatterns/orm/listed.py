@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import entry, keys
 from ..exceptions import StoreUnavailable
+from ..metrics.timing import Call
 from ..transactions import open_writes
 from .rows import CachedRows, Untranslatable
 from .shape import Row
@@ -28,19 +29,21 @@ class ListedRows:
         return [keys.row(self.rows.family, pk) for pk in pks]
 
     def instances_in(
-        self, found: Sequence[bytes | None], pks: Sequence[Any], seen_as: str
+        self, found: Sequence[bytes | None], pks: Sequence[Any], seen_as: str, call: Call
     ) -> list[Any] | None:
         """Instances of rows whose entries were fetched; `None` where one must be loaded.
 
         Args:
             pks: whose entries they are.
             seen_as: what the instances say they came from.
+            call: what this is a part of.
         """
+        names = self.entry_keys(pks)
         if self.rows.refreshes or (
-            open_writes.count and self.rows.must_bypass(*self.entry_keys(pks))
+            open_writes.count and self.rows.must_bypass(*names, quietly=True)
         ):
             return None
-        hits = self.rows.all_hits(found)
+        hits = self.rows.all_hits(found, names, call.began)
         return None if hits is None else self.rows.shape.instances(hits, seen_as)
 
     def get_list_under(
@@ -48,6 +51,7 @@ class ListedRows:
         asked: Sequence[Any],
         tags: Mapping[bytes, bytes | None],
         seen_as: str,
+        call: Call,
         ages: bool = False,
     ) -> list[Any] | None:
         """Instances of a list that was found under some versions of tags; `None` where one has
@@ -56,22 +60,25 @@ class ListedRows:
         Args:
             asked: primary keys, in whatever order, some of them perhaps several times.
             seen_as: what the instances say they came from.
+            call: what this is a part of.
             ages: whether writes leave the list as it is; then a row that is gone is left out.
 
         One round trip where all rows are there.
         """
         names = self.entry_keys(asked)
-        if open_writes.count and self.rows.must_bypass(*names):
+        if open_writes.count and self.rows.must_bypass(*names, quietly=True):
             return None
         try:
             found = self.rows.store.get_many([*names, *tags])
             if found[len(names) :] != list(tags.values()):
                 return None
-            hits = None if self.rows.refreshes else self.rows.all_hits(found[: len(names)])
+            hits = None
+            if not self.rows.refreshes:
+                hits = self.rows.all_hits(found[: len(names)], names, call.began)
             if hits is not None:
                 return self.rows.shape.instances(hits, seen_as)
             by_pk = dict(zip(asked, found, strict=False))
-            rows = self.rows.reader.resume(list(by_pk), list(by_pk.values()))
+            rows = self.rows.reader.resume(list(by_pk), list(by_pk.values()), call)
             if not ages and len(rows) < len(by_pk):
                 return None
             if tags and self.rows.store.get_many(list(tags)) != list(tags.values()):

@@ -15,8 +15,9 @@ from django.db import connections, router
 from django.db.models import Model, QuerySet
 from django.db.models.query import ModelIterable
 
-from .. import conf, keys, metrics
+from .. import conf, keys
 from ..exceptions import PolicyError
+from ..metrics.timing import Call
 from ..policy import CachePolicy
 from ..stores import RedisStore, store_of
 from ..transactions.state import in_any_transaction
@@ -156,17 +157,23 @@ class CachedResults:
         statement = self._compiled("keys")
         if statement is None:
             return []
-        for _ in range(_ATTEMPTS):
-            found = self._attempt(rows, statement)
-            if found is not None:
-                return found
-        # Its rows are being written all the time.
-        metrics.count(f"{self.name}:list", "bypass")
-        return replay(
-            self.queryset, statement.compiler, run(self.queryset, self.alias), self.seen_as
-        )
+        call = Call()
+        try:
+            for _ in range(_ATTEMPTS):
+                call.hold()
+                found = self._attempt(rows, statement, call)
+                if found is not None:
+                    return found
+            # Its rows are being written all the time.
+            call.went_past()
+            return replay(
+                self.queryset, statement.compiler, run(self.queryset, self.alias), self.seen_as
+            )
+        finally:
+            call.end()
 
-    def _attempt(self, rows: CachedRows, statement: Statement) -> list[Any] | None:
+    def _attempt(self, rows: CachedRows, statement: Statement, call: Call) -> list[Any] | None:
+        """The list; `None` where it has changed while it was read."""
         loaded: list[list[Any]] = []
         listed = ListedRows(rows)
 
@@ -185,17 +192,17 @@ class CachedResults:
         reader.result.loaded = offer
         key = reader.result.entry_key("")
         guess = _guesses.get(key, ())
-        pks, found = reader.read_with(listed.entry_keys(guess))
+        pks, found = reader.read_with(listed.entry_keys(guess), call)
         if loaded or not pks:
             _remember(key, pks)
             return replay(self.queryset, statement.compiler, loaded, self.seen_as)
         instances = None
         if found and pks == guess:
-            instances = listed.instances_in(found, pks, self.seen_as)
+            instances = listed.instances_in(found, pks, self.seen_as, call)
         if instances is None:
             _remember(key, pks)
-            ages = not self.follows
-            instances = listed.get_list_under(pks, reader.seen_tags, self.seen_as, ages)
+            ages, tags = not self.follows, reader.seen_tags
+            instances = listed.get_list_under(pks, tags, self.seen_as, call, ages)
         return None if instances is None else adopt(self.queryset, instances)
 
 

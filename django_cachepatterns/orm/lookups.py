@@ -17,6 +17,7 @@ from .. import fields, keys
 from ..codecs import Column, kinds
 from ..codecs.msgpack import MsgpackCodec
 from ..exceptions import StoreUnavailable
+from ..metrics.timing import Call
 from ..policy import CachePolicy
 from ..reader import Reader
 from ..sources import Loaded
@@ -112,15 +113,20 @@ class Lookup:
         except StoreUnavailable as error:
             self._reader.failed(error)
 
-    def resolve(self, values: tuple[Any, ...]) -> Resolved:
-        """The primary key, from the pointer's entry or the database."""
+    def resolve(self, values: tuple[Any, ...], call: Call) -> Resolved:
+        """The primary key, from the pointer's entry or the database.
+
+        Args:
+            values: in the lookup's order.
+            call: what this is a part of.
+        """
         key = self.entry_key(values)
         if wrote(self._rows.alias, key):
             return Resolved(uncacheable=True)
         if self._remembered.pop(key, None) is not None:
             # It led astray, so the entry that it came from does, too.
             self.forget(values)
-        pk = self._reader.read([values]).get(values)
+        pk = self._reader.read([values], call).get(values)
         if pk is not None:
             if len(self._remembered) >= REMEMBERED:
                 self._remembered.clear()

@@ -8,12 +8,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache
+from time import perf_counter_ns
 from typing import Any
 
 from ..codecs import Codec, Column, codec_for, kinds
 from ..exceptions import StoreUnavailable
+from ..metrics.timing import Call
 from ..policy import CachePolicy
 from ..reader import Reader
+from ..reader.entries import Found
 from ..sources import Loaded
 from ..stores.base import Store
 from ..transactions import open_writes, settle, wrote
@@ -109,23 +112,39 @@ class ResultReader:
         """The result, from the cache or the database."""
         return self.read_with(())[0]
 
-    def read_with(self, more: Sequence[bytes]) -> tuple[Any, list[bytes | None]]:
+    def read_with(
+        self, more: Sequence[bytes], call: Call | None = None
+    ) -> tuple[Any, list[bytes | None]]:
         """The result, and the entries of some more keys, in one round trip.
 
         The entries are left out where they are not known to be of the same moment as the result.
+
+        Args:
+            more: their keys.
+            call: what this is a part of, if it is one.
         """
         settle(self.result.alias)
+        began = 0 if call is not None else perf_counter_ns()
         if self.result.is_being_written():
-            return self.result._compute(), []
+            return self._bypass(call or Call(began)), []
         names = [self.result.entry_key(_ASKED), *dict.fromkeys(self.result.tags(_ASKED))]
         try:
             found = self.store.get_many([*names, *more])
         except StoreUnavailable as error:
-            return self._reader.without_cache([_ASKED], error)[_ASKED], []
+            return self._reader.without_cache([_ASKED], error, call, began)[_ASKED], []
         looked, rest = found[: len(names)], found[len(names) :]
-        value = self._reader.resume([_ASKED], looked)[_ASKED]
+        value = self._reader.resume([_ASKED], looked, call, began)[_ASKED]
         # It may have been waited for; while the tags were the same, nothing was written.
         return value, rest if looked[1:] == list(self.seen_tags.values()) else []
+
+    def _bypass(self, call: Call) -> Any:
+        """The result, computed without a look at the cache."""
+        values = Found(call)
+        values.become("bypass", [_ASKED])
+        call.loaded = True
+        computed = self.result._compute()
+        self._reader.note(values, is_call=True)
+        return computed
 
     @property
     def seen_tags(self) -> dict[bytes, bytes | None]:

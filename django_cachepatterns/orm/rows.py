@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from time import perf_counter_ns
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +11,11 @@ from django.db import connections, router
 from django.db.models import AutoField, IntegerField, Model
 from django.db.models.sql import Query
 
-from .. import conf, entry, fields, keys, metrics
+from .. import conf, entry, fields, hooks, keys, metrics
 from ..exceptions import CodecError, PolicyError, StoreUnavailable
 from ..invalidation import registry, versions
 from ..keys import KeySpace
+from ..metrics.timing import Call
 from ..policy import CachePolicy
 from ..reader import Reader, is_mark
 from ..sources import Loaded
@@ -74,6 +76,7 @@ class CachedRows:
         self._plain_pk = _plain_type(pk)
         self._snapshots = reads_a_snapshot(connection)
         self.reader: Reader[Any, Row] = Reader(self, store)
+        self.measures, self.meter = self.reader.measures, self.reader.meter
         self._hit = (self.name, "hit")
         self.lookups = {lookup.attnames: lookup for lookup in self._make_lookups(connection)}
         self._lookup_by_name = {
@@ -98,11 +101,11 @@ class CachedRows:
         if name in self._pk_names:
             if type(value) is not self._plain_pk:
                 return None
-            return self._found(self.get(value))
+            return self._found(self.get(value, quietly=True))
         lookup = self._lookup_by_name.get(name)
         if lookup is None or type(value) is not lookup.plain_type:
             return None
-        return self.get_by_lookup(lookup, (value,))
+        return self.get_by_lookup(lookup, (value,), quietly=True)
 
     def is_page(self, name: str, values: Any) -> bool:
         """Whether `filter(name=values)` is several plain primary keys."""
@@ -112,19 +115,27 @@ class CachedRows:
             and set(map(type, values)) == {self._plain_pk}
         )
 
-    def get(self, pk: Any) -> Model | type[Untranslatable] | None:
-        """The row of a primary key, `None` where there is none: the hit path."""
+    def get(
+        self, pk: Any, call: Call | None = None, *, quietly: bool = False
+    ) -> Model | type[Untranslatable] | None:
+        """The row of a primary key, `None` where there is none: the hit path.
+
+        Args:
+            call: what it is a part of, if something came before.
+            quietly: whether not to count that it goes past the cache; who asks again will.
+        """
+        began = perf_counter_ns() if call is None and (self.measures or hooks.after_read) else 0
         key = self.family + b"%d" % pk if type(pk) is int else keys.row(self.family, pk)
-        if (self._snapshots or open_writes.count) and self.must_bypass(key):
+        if (self._snapshots or open_writes.count) and self.must_bypass(key, quietly=quietly):
             return Untranslatable
         if self.version_tags:
-            return self._get_versioned(pk)
+            return self._get_versioned(pk, call)
         store = self.store
         try:
             data = store.get(key)
         except StoreUnavailable as error:
             try:
-                return self._one(pk, self.reader.without_cache([pk], error))
+                return self._one(pk, self.reader.without_cache([pk], error, call, began))
             except Untranslatable:
                 return Untranslatable
         if (
@@ -137,28 +148,38 @@ class CachedRows:
             except CodecError:
                 pass
             else:
-                tally = metrics.tally()
-                tally[self._hit] = tally.get(self._hit, 0) + 1
+                if began:
+                    self.meter.hit(began, len(data), key)
+                else:
+                    tally = metrics.tally()
+                    tally[self._hit] = tally.get(self._hit, 0) + 1
+                if hooks.after_read:
+                    self.reader.tell((key,), began)
                 return self.shape.instances((row,), self.seen_as)[0]
         if data is not None and is_mark(data) and settle(self.alias):
             data = None
         try:
-            return self._one(pk, self.reader.resume([pk], [data]))
+            return self._one(pk, self.reader.resume([pk], [data], call, began))
         except Untranslatable:
             return Untranslatable
 
-    def _get_versioned(self, pk: Any) -> Model | type[Untranslatable] | None:
+    def _get_versioned(self, pk: Any, call: Call | None) -> Model | type[Untranslatable] | None:
         """The same where a row depends on its table's version: one round trip for both."""
         try:
-            return self._one(pk, self.reader.read([pk]))
+            return self._one(pk, self.reader.read([pk], call))
         except Untranslatable:
             return Untranslatable
 
-    def get_list(self, asked: Sequence[Any]) -> list[Any] | None:
+    def get_list(self, asked: Sequence[Any], *, quietly: bool = False) -> list[Any] | None:
         """Instances of distinct primary keys in their order, in one round trip.
 
         Absent ones are left out. `None` where it is not cacheable.
+
+        Args:
+            asked: the primary keys.
+            quietly: whether not to count that they go past the cache; who asks again will.
         """
+        began = perf_counter_ns() if self.measures or hooks.after_read else 0
         family = self.family
         if set(map(type, asked)) == {int}:
             names = [b"%b%d" % (family, pk) for pk in asked]
@@ -167,20 +188,22 @@ class CachedRows:
                 names = [keys.row(family, pk) for pk in asked]
             except TypeError:
                 return None
-        if (self._snapshots or open_writes.count) and self.must_bypass(*names):
+        if (self._snapshots or open_writes.count) and self.must_bypass(*names, quietly=quietly):
             return None
         try:
             if self.version_tags or self.refreshes:
                 rows = self.reader.read(asked)
             else:
                 found = self.store.get_many(names)
-                hits = self.all_hits(found)
+                hits = self.all_hits(found, names, began)
                 if hits is not None:
+                    if self.measures:
+                        self.meter.took("hit", began, names)
                     return self.shape.instances(hits, self.seen_as)
-                rows = self.reader.resume(asked, found)
+                rows = self.reader.resume(asked, found, None, began)
         except StoreUnavailable as error:
             try:
-                rows = self.reader.without_cache(asked, error)
+                rows = self.reader.without_cache(asked, error, None, began)
             except Untranslatable:
                 return None
         except Untranslatable:
@@ -196,8 +219,16 @@ class CachedRows:
         """Whether a row depends on its table's version (`invalidation="version"`)."""
         return bool(self.version_tags)
 
-    def all_hits(self, found: Sequence[bytes | None]) -> list[Row] | None:
-        """The rows, where every entry is a usable value: the hit path of a page."""
+    def all_hits(
+        self, found: Sequence[bytes | None], names: Sequence[bytes], began: int
+    ) -> list[Row] | None:
+        """The rows, where every entry is a usable value: the hit path of a page.
+
+        Args:
+            found: the entries.
+            names: their keys.
+            began: when the call began, in nanoseconds of `perf_counter_ns()`; 0: nobody knows.
+        """
         start, size = self.shape.head(self.store.epoch), entry.HEADER_SIZE
         payloads = [data[size:] for data in found if data is not None and data.startswith(start)]
         if len(payloads) < len(found):
@@ -206,32 +237,48 @@ class CachedRows:
             rows: list[Row] = self.shape.decode_many(payloads)
         except CodecError:
             return None  # The reader finds out which, and heals it.
-        metrics.count(self.name, "hit", len(rows))
+        self.meter.served(len(rows), sum(map(len, payloads)) + size * len(rows))
+        if hooks.after_read:
+            self.reader.tell(names, began)
         return rows
 
-    def get_by_lookup(self, lookup: Lookup, values: tuple[Any, ...]) -> Model | None:
+    def get_by_lookup(
+        self, lookup: Lookup, values: tuple[Any, ...], *, quietly: bool = False
+    ) -> Model | None:
         """The row that a lookup's values lead to; `None` where it is not cacheable.
 
         Raises the model's `DoesNotExist`.
+
+        Args:
+            lookup: which.
+            values: in its order.
+            quietly: whether not to count that it goes past the cache; who asks again will.
         """
-        if self._bypasses_transaction():
-            return None
         try:
+            if self._bypasses_transaction():
+                if not quietly:
+                    self.count_bypass((lookup.entry_key(values),))
+                return None
             remembered = lookup.remembered(values)
             if remembered is not None:
-                instance = self.get(remembered)
+                instance = self.get(remembered, quietly=quietly)
                 if isinstance(instance, Model) and lookup.leads_to(instance, values):
                     return instance
                 if instance is Untranslatable:
                     return None
-            found = lookup.resolve(values)
+            call = Call()
+            found = lookup.resolve(values, call)
+            if found.uncacheable:
+                if not quietly:
+                    self.count_bypass((lookup.entry_key(values),))
+                return None
         except TypeError:
             return None
-        if found.uncacheable:
-            return None
+        instance = None if found.pk is None else self.get(found.pk, call, quietly=quietly)
+        if self.measures:
+            self.meter.took(call.kind, call.began)
         if found.pk is None:
             raise self.does_not_exist()
-        instance = self.get(found.pk)
         if isinstance(instance, Model) and lookup.leads_to(instance, values):
             return instance
         # The pointer was right a moment ago: the row has moved, or is equal but not the same.
@@ -280,24 +327,36 @@ class CachedRows:
 
     # ---
 
-    def must_bypass(self, *names: bytes) -> bool:
+    def must_bypass(self, *names: bytes, quietly: bool = False) -> bool:
         """Whether this thread must read entries from the database: it has written them, or reads
-        a snapshot."""
+        a snapshot.
+
+        Args:
+            names: their keys.
+            quietly: whether not to count that.
+        """
         if self._snapshots and in_any_transaction(connections[self.alias]):
-            metrics.count(self.name, "bypass")
-            return True
-        if open_writes.count and any(map(self._wrote, (*names, *self.version_tags))):
+            pass
+        elif open_writes.count and any(map(self._wrote, (*names, *self.version_tags))):
             if settle(self.alias):
                 return False
-            metrics.count(self.name, "bypass")
-            return True
-        return False
+        else:
+            return False
+        if not quietly:
+            self.count_bypass(names)
+        return True
+
+    def count_bypass(self, names: Sequence[bytes]) -> None:
+        """Count keys that are read from the database without a look at the cache."""
+        metrics.count(self.name, "bypass", len(names))
+        if hooks.after_read:
+            self.reader.tell(names, 0, "bypass")
 
     def _wrote(self, key: bytes) -> bool:
         return wrote(self.alias, key)
 
     def _bypasses_transaction(self) -> bool:
-        return self.must_bypass()
+        return self.must_bypass(quietly=True)
 
     def _one(self, pk: Any, rows: Mapping[Any, Row]) -> Model | None:
         row = rows.get(pk)

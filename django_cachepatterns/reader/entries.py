@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from .. import entry
+from ..metrics.timing import Call
 
 Key = TypeVar("Key")
 
@@ -23,6 +24,30 @@ class Sorted(Generic[Key]):
     negative: list[tuple[Key, bytes]] = field(default_factory=list)
     stale: list[tuple[Key, bytes]] = field(default_factory=list)
     """Values that this reader refreshes itself; they are served already."""
+
+
+class Found(dict[Any, Any]):
+    """The values that a read has found so far, by what was asked for.
+
+    Args:
+        call: the call that it is done for.
+    """
+
+    __slots__ = ("call", "outcomes", "size", "waited")
+
+    def __init__(self, call: Call) -> None:
+        super().__init__()
+        self.call = call
+        self.outcomes: dict[Any, str] = {}
+        """What has become of each key; of several that were tried, the last holds."""
+        self.size = 0
+        """Bytes of the entries that served."""
+        self.waited: set[Any] = set()
+        """Keys that were waited for while others loaded them."""
+
+    def become(self, outcome: str, keys: Iterable[Any]) -> None:
+        """Say what has become of keys."""
+        self.outcomes.update(dict.fromkeys(keys, outcome))
 
 
 class Looked(NamedTuple):

@@ -6,18 +6,19 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from time import perf_counter
-from typing import Any
+from itertools import compress
+from time import perf_counter, perf_counter_ns
 
 from .. import entry, hooks, metrics
 from ..clock import Clock
 from ..exceptions import CodecError, StoreUnavailable
 from ..log_events import event
+from ..metrics.timing import Call
 from ..sources import Loaded, Source
 from ..steps import Load, Script
 from ..stores.base import Store
 from ..transactions import uncommitted
-from .entries import ABSENT, Looked, Sorted, is_mark, still
+from .entries import ABSENT, Found, Looked, Sorted, is_mark, still
 from .looking import Key, Looking, Value
 from .memory import memory_of
 
@@ -67,16 +68,14 @@ class Loading(Looking[Key, Value]):
         return Token(token, entry.lease(token))
 
     def _take_leases(
-        self, token: Token, todo: Sorted[Key], values: dict[Key, Any]
+        self, token: Token, todo: Sorted[Key], values: Found
     ) -> Script[tuple[list[Key], list[Key]]]:
         """Lease what is missing; returns what is held, and what must be read without a fill."""
         direct = list(todo.marked)
-        if todo.marked:
-            metrics.count(self.source.name, "bypass", len(todo.marked))
+        values.become("bypass", direct)
         wanted: list[tuple[Key, bytes | None]] = [(key, None) for key in todo.missing]
         wanted += todo.useless
-        if wanted:
-            metrics.count(self.source.name, "miss", len(wanted))
+        values.become("miss", (key for key, _ in wanted))
         refused = [key for key, _ in wanted if not self._admits(key)]
         if refused:
             direct += refused
@@ -98,7 +97,7 @@ class Loading(Looking[Key, Value]):
         token: Token,
         wanted: Sequence[tuple[Key, bytes | None]],
         todo: Sorted[Key],
-        values: dict[Key, Any],
+        values: Found,
         direct: list[Key],
     ) -> Script[list[Key]]:
         """Lease keys; returns those that are held, and adds to the others' lists."""
@@ -111,7 +110,7 @@ class Loading(Looking[Key, Value]):
                 (held if sure else marked).append(key)
         if marked:
             # A tag of theirs is being written: what is loaded now must not be kept.
-            metrics.count(self.source.name, "bypass", len(marked))
+            values.become("bypass", marked)
             yield from self._release(marked, token)
             direct += marked
         lost = [(key, data) for (key, _), data in zip(wanted, found, strict=True) if data]
@@ -190,7 +189,7 @@ class Loading(Looking[Key, Value]):
         self,
         lost: Sequence[tuple[Key, bytes]],
         token: Token,
-        values: dict[Key, Any],
+        values: Found,
         todo: Sorted[Key],
         direct: list[Key],
     ) -> Script[None]:
@@ -201,17 +200,17 @@ class Loading(Looking[Key, Value]):
         again = self._sort([key for key, _ in lost], looked, token.tags, values)
         yield from self._check_negatives(again, values)
         todo.leased += again.leased
+        values.become("bypass", again.marked)
         direct += again.marked + again.missing + [key for key, _ in again.useless]
 
     def _load(
-        self, held: list[Key], direct: list[Key], token: Token, values: dict[Key, Any]
+        self, held: list[Key], direct: list[Key], token: Token, values: Found
     ) -> Script[None]:
         source = self.source
-        metrics.count(source.name, "load", len(held) + len(direct))
         self.leased_tags = token.tags if held else {}
         started = perf_counter()
         try:
-            loaded = yield Load(held + direct)
+            loaded = yield from self._loaded(held + direct, values.call)
             cost = int((perf_counter() - started) * 1e6)
             for key in held + direct:
                 values[key] = loaded.values.get(key, ABSENT)
@@ -253,6 +252,7 @@ class Loading(Looking[Key, Value]):
             self.failed(error)
             return
         metrics.count(self.source.name, "fill", sum(stored))
+        metrics.count(self.source.name, "filled_bytes", sum(map(len, compress(entries, stored))))
         metrics.count(self.source.name, "refused_fill", len(stored) - sum(stored))
         self._note_refused(len(stored) - sum(stored))
 
@@ -345,13 +345,41 @@ class Loading(Looking[Key, Value]):
             self.failed(error)
 
     def _without_cache(
-        self, asked: Sequence[Key], error: StoreUnavailable
+        self, asked: Sequence[Key], error: StoreUnavailable, values: Found
     ) -> Script[dict[Key, Value]]:
         if not asked:
             return {}
         self.failed(error)
-        loaded = yield Load(asked)
+        values.become("outage", asked)
+        loaded = yield from self._loaded(asked, values.call)
         return dict(loaded.values)
+
+    def _loaded(self, asked: Sequence[Key], call: Call) -> Script[Loaded]:
+        """What the source gives."""
+        call.loaded = True
+        metrics.count(self.source.name, "load", len(asked))
+        began = perf_counter_ns()
+        try:
+            loaded: Loaded = yield Load(asked)
+        except GeneratorExit:
+            raise  # The coroutine is no more: nobody knows how long it would have taken.
+        except BaseException as error:
+            metrics.count(self.source.name, "load_error")
+            self._note_load(asked, began, error)
+            raise
+        self._note_load(asked, began, None)
+        return loaded
+
+    def _note_load(self, asked: Sequence[Key], began: int, error: BaseException | None) -> None:
+        if self.measures:
+            self.meter.took("load", began)
+        if hooks.after_load:
+            seconds = (perf_counter_ns() - began) / 1e9
+            keys = tuple(map(self.source.entry_key, asked))
+            started = self.clock.time() - seconds
+            done = hooks.LoadDone(self.source.name, self.source, keys, started, seconds, error)
+            for hook in hooks.after_load:
+                hook(done)
 
     def _soft_expiry(self, ttl: int) -> int:
         """Milliseconds since 1970 from which a value that lives for `ttl` ms is stale; 0: never."""

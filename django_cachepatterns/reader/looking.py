@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar
+from time import perf_counter_ns
+from typing import Generic, TypeVar
 
-from .. import entry, metrics
+from .. import conf, entry, hooks, metrics
 from ..clock import Clock
 from ..exceptions import CodecError, StoreUnavailable
 from ..log_events import event, seldom
+from ..metrics.timing import Call, Meter
 from ..sources import Source
 from ..stampede.lease import is_lease
 from ..steps import Script
 from ..stores.base import Store
-from .entries import ABSENT, Looked, Sorted, is_current, is_mark
+from .entries import ABSENT, Found, Looked, Sorted, is_current, is_mark
 
 logger = logging.getLogger("django_cachepatterns")
 
@@ -30,6 +33,8 @@ class Looking(Generic[Key, Value]):
         self.source = source
         self.store = store
         self.clock = clock
+        self.meter = Meter(source.name)
+        self.measures = conf.config().measures
         self.seen_tags: dict[bytes, bytes | None] = {}
         """The tags as the last look found them; for a reader that only one thread has."""
 
@@ -56,7 +61,7 @@ class Looking(Generic[Key, Value]):
     def _look(
         self,
         asked: Sequence[Key],
-        values: dict[Key, Any],
+        values: Found,
         given: Looked | None = None,
     ) -> Script[Sorted[Key]]:
         """Read entries and tags in one round trip, unless they are given."""
@@ -75,7 +80,7 @@ class Looking(Generic[Key, Value]):
         asked: Sequence[Key],
         looked: Looked,
         tags: Mapping[bytes, bytes | None],
-        values: dict[Key, Any],
+        values: Found,
     ) -> Sorted[Key]:
         found, epoch = looked
         todo: Sorted[Key] = Sorted(epoch)
@@ -107,11 +112,12 @@ class Looking(Generic[Key, Value]):
         data: bytes,
         value: bytes,
         tags: Sequence[bytes | None],
-        values: dict[Key, Any],
+        values: Found,
         todo: Sorted[Key],
     ) -> None:
         """A value, as long as it was loaded under the versions that its tags have now."""
         if not is_current(value, tags):
+            metrics.count(self.source.name, "outdated")
             todo.useless.append((key, data))
             return
         try:
@@ -119,7 +125,8 @@ class Looking(Generic[Key, Value]):
         except CodecError:
             self._useless(key, data, todo)
             return
-        self._hit(key, data, value, todo)
+        values.size += len(data)
+        values.outcomes[key] = self._hit(key, data, value, todo)
 
     def _useless(self, key: Key, data: bytes, todo: Sorted[Key]) -> None:
         """An entry of another schema or server is a plain miss; anything else is corrupt."""
@@ -141,7 +148,7 @@ class Looking(Generic[Key, Value]):
             extra=event("corrupt_entry", family=family, key=key, held_back=held_back),
         )
 
-    def _check_negatives(self, todo: Sorted[Key], values: dict[Key, Any]) -> Script[None]:
+    def _check_negatives(self, todo: Sorted[Key], values: Found) -> Script[None]:
         if not todo.negative:
             return
         source = self.source
@@ -154,8 +161,10 @@ class Looking(Generic[Key, Value]):
             current = [tags.get(name) for name in self._depends(key)]
             if source.tag and is_current(data, current):
                 values[key] = ABSENT
-                metrics.count(source.name, "negative")
+                values.size += len(data)
+                values.outcomes[key] = "negative"
             else:
+                metrics.count(source.name, "outdated")
                 todo.useless.append((key, data))
 
     def _depends(self, key: Key) -> tuple[bytes, ...]:
@@ -166,14 +175,55 @@ class Looking(Generic[Key, Value]):
     def _peeking(
         self, asked: Sequence[Key], given: Looked | None = None
     ) -> Script[dict[Key, Value]]:
-        values: dict[Key, Any] = {}
+        values = Found(Call())
         try:
             # Nothing is loaded, stale or not.
             yield from Looking._look(self, asked, values, given)
+            values.become("miss", (key for key in asked if key not in values))
         except StoreUnavailable as error:
             self.failed(error)
+            values.become("outage", asked)
+        self.note(values, is_call=given is None and len(values) == len(asked))
         return values
 
-    def _hit(self, key: Key, data: bytes, value: bytes, todo: Sorted[Key]) -> None:
-        """A value was found: `data` is the entry, `value` what it serves."""
-        metrics.count(self.source.name, "hit")
+    def _hit(self, key: Key, data: bytes, value: bytes, todo: Sorted[Key]) -> str:
+        """A value was found: `data` is the entry, `value` what it serves. Gives the outcome."""
+        return "hit"
+
+    def tell(self, names: Sequence[bytes], began: int, outcome: str = "hit") -> None:
+        """Tell the hooks of keys that all have become the same.
+
+        Args:
+            names: the keys of their entries.
+            began: when, in nanoseconds of `perf_counter_ns()`; 0: nobody knows.
+        """
+        seconds = (perf_counter_ns() - began) / 1e9 if began else 0.0
+        outcomes = (outcome,) * len(names)
+        read = hooks.Read(self.source.name, self.source, tuple(names), outcomes, seconds)
+        for hook in hooks.after_read:
+            hook(read)
+
+    def note(self, values: Found, *, is_call: bool) -> None:
+        """Count what has become of the keys of a read that is over.
+
+        Args:
+            is_call: whether the call is over, too.
+        """
+        if values.call.held is not None:
+            values.call.held[self] = values
+            return
+        name, outcomes = self.source.name, values.outcomes
+        for outcome, number in Counter(outcomes.values()).items():
+            metrics.count(name, outcome, number)
+        if values.size:
+            metrics.count(name, "read_bytes", values.size)
+        if is_call and self.measures:
+            self.meter.took(
+                values.call.kind, values.call.began, map(self.source.entry_key, outcomes)
+            )
+        if hooks.after_read and outcomes:
+            keys = tuple(map(self.source.entry_key, outcomes))
+            seconds = (perf_counter_ns() - values.call.began) / 1e9
+            read = hooks.Read(name, self.source, keys, tuple(outcomes.values()), seconds)
+            for hook in hooks.after_read:
+                hook(read)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from django.core import mail
 
 from .. import entry, metrics
 from ..clock import Clock
 from ..log_events import event
+from ..metrics.timing import Call
 from ..sources import Source
 from ..stampede import revalidate
 from ..stampede.early import is_due
 from ..steps import Database, Script, arun, run
 from ..stores.base import Store
-from .entries import ABSENT, Looked, Sorted
+from .entries import ABSENT, Found, Looked, Sorted
 from .loading import Loading, Token
 from .looking import Key, Value
 
@@ -41,17 +41,16 @@ class Refreshing(Loading[Key, Value]):
         """The same in a coroutine."""
         return await arun(self._refreshing_stale(asked), self.source.aload)  # type: ignore[attr-defined]
 
-    def _hit(self, key: Key, data: bytes, value: bytes, todo: Sorted[Key]) -> None:
+    def _hit(self, key: Key, data: bytes, value: bytes, todo: Sorted[Key]) -> str:
         if not self._refreshes or not self._is_stale(data, value):
-            super()._hit(key, data, value, todo)
-            return
-        metrics.count(self.source.name, "stale_hit")
+            return super()._hit(key, data, value, todo)
         todo.stale.append((key, data))
+        return "stale_hit"
 
     def _look(
         self,
         asked: Sequence[Key],
-        values: dict[Key, Any],
+        values: Found,
         given: Looked | None = None,
     ) -> Script[Sorted[Key]]:
         todo = yield from super()._look(asked, values, given)
@@ -66,7 +65,7 @@ class Refreshing(Loading[Key, Value]):
                 continue  # It may have seen what others must not.
             # This reader loads; those who come meanwhile get the old value.
             try:
-                values.update((yield from self._refresh_over(key, data)) or {})
+                values.update((yield from self._refresh_over(key, data, values.call)) or {})
             except Exception:
                 # The loader is the user's: whatever it raises, the old value is served on.
                 name = self.source.entry_key(key).decode()
@@ -123,9 +122,9 @@ class Refreshing(Loading[Key, Value]):
             return False
         if self.source.policy.stampede != "early_refresh" and not self._is_stale(data, value):
             return False
-        return bool((yield from self._refresh_over(asked, data)))
+        return bool((yield from self._refresh_over(asked, data, Call())))
 
-    def _refresh_over(self, asked: Key, seen: bytes) -> Script[dict[Key, Value] | None]:
+    def _refresh_over(self, asked: Key, seen: bytes, call: Call) -> Script[dict[Key, Value] | None]:
         """Load under a refresh lease; `None` where the entry is no more as it was seen."""
         source = self.source
         ttl = int(source.policy.lease_ttl * 1000)
@@ -144,6 +143,6 @@ class Refreshing(Loading[Key, Value]):
         held = Token(token, refresh[: 1 + entry.TOKEN_SIZE], epoch)
         held.tags = dict(zip(tags, current, strict=True))
         metrics.count(source.name, "refresh")
-        values: dict[Key, Any] = {}
+        values = Found(call)
         yield from self._load([asked], [], held, values)
         return {key: value for key, value in values.items() if value is not ABSENT}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from celery import shared_task
 from celery.signals import worker_process_shutdown
-from django.apps import apps
+
+from .. import at_exit
 
 if TYPE_CHECKING:
     from ..write_behind.buffer import Buffer
@@ -107,12 +108,9 @@ def _is_due(buffer: Buffer[Any], tick: float) -> bool:
         )
 
 
-def _drain(**kwargs: Any) -> None:
+def _end(**kwargs: Any) -> None:
     """The processes of a prefork pool end without `atexit`."""
-    if apps.models_ready:
-        from ..write_behind.draining import drain
-
-        drain()
+    at_exit.run()
 
 
-worker_process_shutdown.connect(_drain, weak=False, dispatch_uid="django_cachepatterns.drain")
+worker_process_shutdown.connect(_end, weak=False, dispatch_uid="django_cachepatterns.end")

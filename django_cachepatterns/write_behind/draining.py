@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
-import sys
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connections
 
-from .. import conf
+from .. import at_exit, conf
 from ..exceptions import CachePatternsError
 from ..log_events import event
 from .reports import Flushed
@@ -37,8 +35,7 @@ def drain_at_exit(buffer: Buffer[Any]) -> None:
     """Flush a buffer when this process ends, unless the setting DRAIN_AT_EXIT says not to."""
     if buffer.name in _used:
         return
-    if not _used:
-        _register()
+    at_exit.register(drain)
     _used[buffer.name] = buffer, _database_of(buffer)
 
 
@@ -103,17 +100,6 @@ def _is_wanted() -> bool:
         return bool(conf.config().values["DRAIN_AT_EXIT"])
     except (ImproperlyConfigured, AttributeError):
         return False  # The settings are gone already.
-
-
-def _register() -> None:
-    atexit.unregister(drain)
-    atexit.register(drain)
-    processes = sys.modules.get("multiprocessing.process")
-    if processes is not None and processes.parent_process() is not None:
-        # The children of multiprocessing end without atexit before Python 3.13.
-        from multiprocessing.util import Finalize
-
-        Finalize(None, drain, exitpriority=0)
 
 
 # A forked child ends by itself; what its parent has counted is its parent's.

@@ -1,0 +1,125 @@
+"""Programs that read a known number of times, in threads, and then end in one way or another.
+
+python -m tests.processes.measuring ENDING FIRST_PK THREADS READS
+
+Each thread asks for `READS` keys that are cached, `READS` that are known not to exist, and a page
+of ten; the pks from `FIRST_PK` on are those of ten rows that are cached.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+import django
+
+PAGE = 10
+FAMILY = "testapp.item"
+
+
+def keys_asked(threads: int, reads: int) -> dict[str, int]:
+    """What must have been counted by a program, once all rows and absences are cached."""
+    return {"hit": threads * (reads + PAGE), "negative": threads * reads}
+
+
+def calls_made(threads: int, reads: int) -> int:
+    """How many calls a program makes."""
+    return threads * (2 * reads + 1)
+
+
+def read(first: int, reads: int) -> None:
+    """The load of one thread."""
+    from tests.testapp.models import Item
+
+    for number in range(reads):
+        Item.objects.get(pk=first + number % PAGE)
+        with contextlib.suppress(Item.DoesNotExist):
+            Item.objects.get(pk=-1 - number % PAGE)
+    Item.objects.in_bulk(range(first, first + PAGE))
+
+
+def load(first: int, threads: int, reads: int) -> None:
+    """The load of a program."""
+    running = [threading.Thread(target=read, args=(first, reads)) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+
+
+def returns(*what: int) -> None:
+    load(*what)
+
+
+def exits(*what: int) -> None:
+    load(*what)
+    sys.exit(7)
+
+
+def raises(*what: int) -> None:
+    load(*what)
+    raise RuntimeError("A fault of the program's own.")
+
+
+def leaves_threads_running(first: int, threads: int, reads: int) -> None:
+    """The interpreter waits for them."""
+    for _ in range(threads):
+        threading.Thread(target=read, args=(first, reads)).start()
+
+
+def forks(first: int, threads: int, reads: int) -> None:
+    """Parent and child read half each; none of it is counted by both."""
+    from tests.testapp.models import Item
+
+    half = threads // 2
+    load(first, half, reads)
+    child = os.fork()
+    load(first, threads - half, reads) if not child else os.waitpid(child, 0)
+    if not child:
+        sys.exit(0)
+    assert Item is not None
+
+
+def _in_process(kind: str) -> Callable[..., None]:
+    def ends(first: int, threads: int, reads: int) -> None:
+        half = threads // 2
+        load(first, half, reads)
+        process = multiprocessing.get_context(kind).Process(
+            target=_worker, args=(first, threads - half, reads)
+        )
+        process.start()
+        process.join()
+
+    return ends
+
+
+def _worker(*what: int) -> None:
+    django.setup()
+    load(*what)
+
+
+def is_told(*what: int) -> None:
+    """Reads, says so, and reads again each time that it is told to, until it is killed."""
+    load(*what)
+    print("ready", flush=True)
+    while sys.stdin.readline():
+        load(*what)
+        print("done", flush=True)
+
+
+ENDINGS: dict[str, Callable[..., None]] = {
+    **{
+        each.__name__: each
+        for each in (returns, exits, raises, leaves_threads_running, forks, is_told)
+    },
+    "process_by_fork": _in_process("fork"),
+    "process_by_spawn": _in_process("spawn"),
+}
+
+if __name__ == "__main__":
+    django.setup()
+    ENDINGS[sys.argv[1]](*map(int, sys.argv[2:]))
