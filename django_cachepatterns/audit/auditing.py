@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import ProgrammingError, connections
 
-from .. import conf, keys, metrics
+from .. import conf, metrics
 from ..clock import SYSTEM_CLOCK, Clock
 from ..exceptions import CachePatternsError, CodecError
 from ..inspection import names
@@ -27,6 +27,7 @@ from ..transactions import settle_all
 from ..transactions.state import in_transaction
 from . import keeping, outcomes
 from .checkers import UNKNOWN, Checker, Unloadable, ValueChecker, checker_of
+from .choosing import Target, labels_of
 from .comparing import differences, is_same
 from .confirming import confirmed
 from .looks import Asked, Seen, look
@@ -47,7 +48,7 @@ _ABSENT: Any = object()
 
 
 def audit(
-    families: Iterable[str] | None = None,
+    families: Iterable[Target] | None = None,
     sample: int | None = None,
     heal: bool = False,
     progress: Progress | None = None,
@@ -59,7 +60,7 @@ def audit(
     `finding` and kept for `last()`.
 
     Args:
-        families: labels of models, or names of values; `None`: all.
+        families: models, labels of models or apps, or names of `WriteThrough` values; `None`: all.
         sample: about how many entries to compare; the next sample goes on where this one ends, so
             that in time all are compared. `None`: all.
         heal: delete what is wrong, so that it is loaded anew.
@@ -67,7 +68,7 @@ def audit(
         rate: entries per second, at most; `None`: as many as it can.
 
     Raises `StoreUnavailable` where the cache server is away, `PolicyError` where the settings name
-    none, and `CachePatternsError` in an open transaction.
+    none or a family is not known, and `CachePatternsError` in an open transaction.
     """
     _refuse_transactions()
     return Auditor(families, heal, progress, rate).run(sample)
@@ -77,7 +78,7 @@ class Auditor:
     """One audit.
 
     Args:
-        families: labels of models, or names of values; `None`: all.
+        families: as of `audit()`.
         heal: whether to delete what is wrong.
         progress: told how far it is.
         rate: entries per second; `None`: as many as it can.
@@ -86,7 +87,7 @@ class Auditor:
 
     def __init__(
         self,
-        families: Iterable[str] | None = None,
+        families: Iterable[Target] | None = None,
         heal: bool = False,
         progress: Progress | None = None,
         rate: float | None = None,
@@ -257,12 +258,6 @@ def _enough(walk: Walk, sample: int | None) -> Iterator[list[Name]]:
             left -= sum(name.kind in COMPARED for name in step)
             if left <= 0:
                 return
-
-
-def labels_of(families: Iterable[str]) -> frozenset[str]:
-    """Labels of models and names of values, as keys have them."""
-    given = list(families)
-    return frozenset([*(each.lower() for each in given), *map(keys.part, given)])
 
 
 def _refuse_transactions() -> None:

@@ -6,6 +6,7 @@ need of the models is imported when they run.
 
 from __future__ import annotations
 
+from .auditing import audit
 from .flushing import flush, flush_due, prune_ledger
 from .refreshing import EXPIRES, PAUSE, SENDER, _asked, logger, refresh, send
 from .schedule import beat_schedule
@@ -15,6 +16,7 @@ __all__ = [
     "PAUSE",
     "SENDER",
     "_asked",
+    "audit",
     "beat_schedule",
     "flush",
     "flush_due",

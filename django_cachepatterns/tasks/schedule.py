@@ -7,6 +7,8 @@ from typing import Any
 from celery.schedules import crontab
 from django.apps import apps
 
+from .auditing import EVERY, SAMPLE
+
 TICK = 1.0
 LEAST_EXPIRES = 10.0
 """Seconds. Beat says by its own clock when a task expires, and a worker drops it by its own: clocks
@@ -15,7 +17,7 @@ _HOUR = 3600.0
 
 
 def beat_schedule(*, tick: float = TICK, expires: float | None = None) -> dict[str, dict[str, Any]]:
-    """What has Celery beat flush the write-behind buffers, and prune their ledger once a day.
+    """What has Celery beat flush the write-behind buffers, audit the cache, and tidy up.
 
         CELERY_BEAT_SCHEDULE = {**django_cachepatterns.tasks.beat_schedule(), ...}
 
@@ -34,6 +36,12 @@ def beat_schedule(*, tick: float = TICK, expires: float | None = None) -> dict[s
         "task": "django_cachepatterns.prune_ledger",
         "schedule": crontab(hour="3", minute="17"),
         "options": {"expires": _HOUR},
+    }
+    schedule["django_cachepatterns: audit a sample"] = {
+        "task": "django_cachepatterns.audit",
+        "schedule": EVERY,
+        "kwargs": {"sample": SAMPLE},
+        "options": {"expires": EVERY},
     }
     return schedule
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import redis
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.test import TestCase, override_settings
 
 from django_cachepatterns import ReadThrough, WriteThrough, audit, cache_aside, entry, metrics
 from django_cachepatterns.audit.auditing import Auditor
 from django_cachepatterns.conf import config
-from django_cachepatterns.exceptions import CachePatternsError, StoreUnavailable
+from django_cachepatterns.exceptions import CachePatternsError, PolicyError, StoreUnavailable
 from django_cachepatterns.orm.rows import CachedRows, rows_of
 from example_project.servers import Valkey
 from tests.testapp.models import (
@@ -24,6 +24,7 @@ from tests.testapp.models import (
     Everything,
     Filtered,
     Item,
+    ItemProxy,
     Page,
     Piece,
     Place,
@@ -574,6 +575,18 @@ def test_chosen_families_only_are_audited(item: Item) -> None:
     behind_its_back(Item, name="two")
     assert audit.audit(["testapp.Page"]).by_family == {"testapp.page": (1, 0)}
     assert audit.audit(["testapp.Item"]).found == 1
+    assert audit.audit([ItemProxy]).found == 1
+    assert audit.audit(["testapp"]).by_family == {"testapp.item": (1, 1), "testapp.page": (1, 0)}
+    name = f"written: {next(numbers)}"
+    values = WriteThrough(name, load={"a": 1}.__getitem__, write=lambda key, value: None)
+    values.get("a")
+    assert audit.audit([name]).by_family == {name: (1, 0)}
+
+
+@pytest.mark.parametrize("name", ["nothing.Known", "nothing", "auth.Group", "testapp.Basket", ""])
+def test_what_is_not_followed_cannot_be_audited(name: str) -> None:
+    with pytest.raises(PolicyError, match=r"testapp\.Item"):
+        audit.audit([name])
 
 
 def test_a_rate_is_kept_to() -> None:
@@ -686,6 +699,3 @@ def acme() -> str:
 
 def odd() -> str:
     return "a tenant: with spaces"
-
-
-assert connections is not None

@@ -149,10 +149,9 @@ def test_the_settings_can_ask_for_a_schedule() -> None:
     asked = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    expected = (
-        "('django_cachepatterns.flush_due', 10.0) ('django_cachepatterns.prune_ledger', 3600.0)"
-    )
-    assert asked.stdout.strip() == expected
+    said = asked.stdout.strip()
+    assert "('django_cachepatterns.flush_due', 10.0)" in said
+    assert "('django_cachepatterns.prune_ledger', 3600.0)" in said
 
 
 def test_a_schedule_that_knows_the_models_has_an_entry_for_each_buffer() -> None:
