@@ -40,6 +40,17 @@ def every_model() -> list[type[Model]]:
     return sorted(found, key=lambda model: model._meta.label)
 
 
+def choose_all(hot: bool = False) -> tuple[list[Chosen], dict[str, str]]:
+    """All rows that can be warmed, and why others of models that read through cannot."""
+    chosen, skipped = [], {}
+    for model in every_model():
+        try:
+            chosen.append(choose(model, hot))
+        except Unwarmable as error:
+            skipped[model._meta.label] = str(error)
+    return chosen, skipped
+
+
 def choose(target: Target, hot: bool = False) -> Chosen:
     """The rows of a model or queryset.
 

@@ -13,7 +13,7 @@ from ..exceptions import StoreUnavailable
 from ..metrics import history
 from ..orm.lookups import Lookup
 from ..orm.rows import CachedRows
-from .chosen import Unwarmable, choose, every_model
+from .chosen import choose_all
 
 MOST = 10_000
 """Keys that are asked for, unless a limit says otherwise."""
@@ -40,7 +40,7 @@ def hot_rows(chosen: Sequence[CachedRows], limit: int | None) -> Hot:
         chosen: of these models; none: of every model that reads through.
         limit: the most keys.
     """
-    rows = list(chosen or _every())
+    rows = list(chosen or (each.rows for each in choose_all(hot=True)[0]))
     found = Hot()
     try:
         keys_of_all = history.hottest(limit or MOST)
@@ -91,13 +91,3 @@ def _value(column: Any, text: str) -> Any:
         return column.get_prep_value(fields.target(column).to_python(text))
     except (ValidationError, ValueError, TypeError):
         return None
-
-
-def _every() -> list[CachedRows]:
-    found = []
-    for model in every_model():
-        try:
-            found.append(choose(model, hot=True).rows)
-        except Unwarmable:
-            continue
-    return found

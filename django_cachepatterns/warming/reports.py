@@ -46,6 +46,7 @@ class Warmed:
         finished: whether all that was asked for was looked at.
         error: what ended it before.
         unknown_keys: of `hot`: sampled keys that no row can be told from.
+        skipped: why models that nobody has named were left out, by their labels.
     """
 
     by_model: dict[str, Tally] = field(default_factory=dict)
@@ -53,11 +54,27 @@ class Warmed:
     finished: bool = True
     error: Exception | None = None
     unknown_keys: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
 
     @property
     def total(self) -> Tally:
         """All models together."""
         return sum(self.by_model.values(), Tally())
+
+    def __add__(self, other: Warmed) -> Warmed:
+        labels = dict.fromkeys((*self.by_model, *other.by_model))
+        none = Tally()
+        return Warmed(
+            {
+                label: self.by_model.get(label, none) + other.by_model.get(label, none)
+                for label in labels
+            },
+            self.seconds + other.seconds,
+            self.finished and other.finished,
+            self.error or other.error,
+            self.unknown_keys + other.unknown_keys,
+            {**self.skipped, **other.skipped},
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The same for a JSON document."""
@@ -67,6 +84,7 @@ class Warmed:
             "seconds": round(self.seconds, 3),
             "finished": self.finished,
             "unknown_keys": self.unknown_keys,
+            "skipped": self.skipped,
         }
 
 

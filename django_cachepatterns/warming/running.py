@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 
 from ..exceptions import PolicyError, StoreUnavailable
 from ..orm.rows import CachedRows
-from .chosen import Chosen, Target, choose, every_model
+from .chosen import Chosen, Target, choose, choose_all
 from .chunks import Listed, walk_of
 from .course import Course
 from .crew import TROUBLES, Crew
@@ -65,8 +65,9 @@ def warm(
         done = run.all([_Listed(rows, list(pks)) for rows, pks in found.pks.items()])
         done = replace(done, unknown_keys=found.unknown, error=found.error or done.error)
     else:
-        chosen = [choose(target) for target in targets or every_model()]
+        chosen, skipped = choose_all() if not targets else (list(map(choose, targets)), {})
         done = run.all([_Whole(each, limit, resume) for each in chosen])
+        done = replace(done, skipped=skipped)
     return replace(done, seconds=monotonic() - started)
 
 
