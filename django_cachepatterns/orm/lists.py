@@ -93,6 +93,7 @@ class CachedResults:
         self.follows = self.policy.invalidation != "ttl"
         self.name = (model._meta.concrete_model or model)._meta.label_lower
         self.space = conf.config().key_space()
+        self.method: str | None = None
 
     def fetch(self) -> list[Any]:
         """What the queryset gives when it is evaluated."""
@@ -113,6 +114,7 @@ class CachedResults:
             method: its name.
             aggregates: the expressions that it is given.
         """
+        self.method = method
         plain = self.queryset._chain()
         plain._cache_options, plain._db = None, self.alias
 
@@ -149,6 +151,7 @@ class CachedResults:
             schema,
             compute,
         )
+        result.statement, result.method = statement, self.method
         return ResultReader(result, self.store)
 
     # Lists as primary keys

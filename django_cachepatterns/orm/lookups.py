@@ -96,6 +96,11 @@ class Lookup:
         return self._order
 
     @property
+    def owner(self) -> Owner:
+        """The rows that it points at."""
+        return self._rows
+
+    @property
     def reader(self) -> Reader[tuple[Any, ...], Any]:
         """What reads its pointers."""
         return self._reader

@@ -21,6 +21,7 @@ from ..sources import Loaded
 from ..stores.base import Store
 from ..transactions import open_writes, settle, wrote
 from ..transactions.publishing import may_publish
+from .statements import Statement
 
 _ASKED = ""
 """There is one result to a query."""
@@ -62,6 +63,9 @@ class Result:
         self._encode, self._decode = codec.encode, codec.decode
         said = b"result" + policy.codec.encode() + schema
         self.fingerprint = hashlib.blake2b(said, digest_size=8).digest()
+        self.statement: Statement | None = None
+        self.method: str | None = None
+        """What is called on the query, where it is not just evaluated; for people to read."""
         self.loaded: Callable[[bool], object] = lambda publish: None
         """Told that the query was run, before its result is stored, and whether it will be."""
 
