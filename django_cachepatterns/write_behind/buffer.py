@@ -22,7 +22,7 @@ from ..stores import RedisBuffers, buffers_of
 from ..stores.buffers import FULL, Limits, Waiting
 from ..transactions import state, write_log
 from ..transactions.callbacks import after_testcase
-from . import ledger, problems
+from . import emptied, ledger, problems
 from .draining import drain_at_exit
 from .reports import Flushed
 from .sending import Given, sent
@@ -221,13 +221,18 @@ class Buffer(ABC, Generic[Change]):
         self.write_now(changes)
 
     def _follow_testcase(self) -> None:
-        """In a `TestCase`, what it has counted goes when it rolls its rows back."""
+        """In a `TestCase`, what it has counted goes when it rolls its rows back; in others, when
+        they empty the database.
+        """
         connection = connections[self.alias]
         if connection.in_atomic_block and state.in_testcase(connection):
             keys = self.keys()
-            after_testcase(connection, ("buffer", keys.root), lambda: self._forget(keys))
+            after_testcase(connection, ("buffer", keys.root), lambda: self.forget(keys))
+        else:
+            emptied.follow(self)
 
-    def _forget(self, keys: BufferKeys) -> None:
+    def forget(self, keys: BufferKeys) -> None:
+        """Drop all that waits under some keys, for tests. A server that is away has nothing."""
         with suppress(StoreUnavailable, PolicyError):
             self.server().forget(keys)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from django.core import mail
+from django.core.management import call_command
 from django.db import transaction
-from django.test import TestCase
+from django.test import TestCase, TransactionTestCase
 
-from tests.testapp.models import Item, Label, Page
+from django_cachepatterns.write_behind import Draft, registry
+from tests.testapp.models import Cart, Item, Label, Page
 
 
 class CachingInATestCase(TestCase):
@@ -67,6 +70,30 @@ class CachingInATestCase(TestCase):
         self.item.delete()
         with pytest.raises(Label.DoesNotExist):
             Label.objects.get(pk=label.pk)
+
+
+class CountingInATransactionTestCase(TransactionTestCase):
+    def test_what_is_counted_goes_when_the_database_is_emptied(self) -> None:
+        page, cart = Page.objects.create(), Cart.objects.create()
+        draft = Draft(Cart)
+        page.view_counter.increment()
+        draft.save(cart.pk, total=4)
+        call_command("migrate", verbosity=0)
+        assert Page.view_counter.pending() == draft.pending() == 1
+        call_command("flush", interactive=False, verbosity=0)
+        assert Page.view_counter.pending() == draft.pending() == 0
+        registry.unregister(draft)
+
+    def test_outside_of_tests_nothing_goes(self) -> None:
+        page = Page.objects.create()
+        page.view_counter.increment()
+        outbox = mail.outbox
+        del mail.outbox
+        try:
+            call_command("flush", interactive=False, verbosity=0)
+        finally:
+            mail.outbox = outbox
+        assert Page.view_counter.pending() == 1
 
 
 class CountingInATestCase(TestCase):
