@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from django.utils.functional import cached_property
 
+from .. import conf
 from ..exceptions import PolicyError, StoreUnavailable
 from ..metrics import history
 from ..metrics.measured import Measured, total
@@ -99,11 +100,13 @@ class Glance:
         return self.ask(lambda: history.hottest(HOTTEST, self.family), nothing)
 
     def problems(self) -> list[str]:
-        """What is to be said of servers that did not answer."""
-        return [_SAID[server].format(reason) for server, reason in self.down.items()]
+        """What is to be said of servers that did not answer, and of figures that nobody sends."""
+        said = [_SAID[server].format(reason) for server, reason in self.down.items()]
+        return said if conf.config().measures else [*said, NO_METRICS]
 
 
 HOTTEST = 20
+NO_METRICS = "CACHEPATTERNS['METRICS'] is False: this process counts nothing, and sends nothing."
 _SAID: dict[str, Any] = {
     CACHE: "The cache server does not answer, so there are no figures: {} The site reads from the "
     "database meanwhile. See that the server of CACHEPATTERNS['CACHE'] runs.",

@@ -6,12 +6,11 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.db import connections, transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.cache import patch_cache_control
 from django.utils.safestring import SafeString
 
 from ..permissions import APP
@@ -86,7 +85,7 @@ class Pages:
         rendered = {
             panel.name: self._panel(request, panel, glance) for panel in panels if not panel.later
         }
-        return self._json({"panels": rendered, **self._state(glance)})
+        return JsonResponse({"panels": rendered, **self._state(glance)})
 
     @only(may_view)
     def later(self, request: HttpRequest, name: str) -> HttpResponseBase:
@@ -96,7 +95,7 @@ class Pages:
             raise Http404(f"No panel is called {name!r}.")
         glance = Glance(_range(request), family=request.GET.get("name") or None)
         rendered = {panel.name: self._panel(request, panel, glance)}
-        return self._json({"panels": rendered, **self._state(glance)})
+        return JsonResponse({"panels": rendered, **self._state(glance)})
 
     @only(may_operate)
     def act(self, request: HttpRequest, name: str) -> HttpResponseBase:
@@ -145,6 +144,7 @@ class Pages:
             "panel": panel,
             "range": glance.range,
             "may_operate": may_operate(request),
+            "may_read_payloads": may_read_payloads(request),
             "policy_url": self._address("cachepatterns_policy"),
         }
         return render_to_string(panel.template_name, {**every, **shown}, request)
@@ -167,11 +167,6 @@ class Pages:
         request.current_app = self.site.name
         every = {**self.site.each_context(request), **context}
         return TemplateResponse(request, f"{TEMPLATES}/{template}", every, status=status)
-
-    def _json(self, data: dict[str, Any]) -> HttpResponse:
-        response = JsonResponse(data)
-        patch_cache_control(response, private=True, no_store=True)
-        return response
 
     def _wrapped(self, view: Any) -> Any:
         """Only for staff, and outside of ATOMIC_REQUESTS: a flush is its own transaction."""

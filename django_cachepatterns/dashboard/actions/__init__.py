@@ -7,7 +7,8 @@ from .flush import FLUSH
 from .invalidate import INVALIDATE
 from .operation import Operation
 from .retry import RETRY
+from .warm import WARM
 
 __all__ = ["ACTIONS", "Action", "Operation", "Said"]
 
-ACTIONS = {action.name: action for action in (INVALIDATE, FLUSH, RETRY)}
+ACTIONS = {action.name: action for action in (INVALIDATE, WARM, FLUSH, RETRY)}

@@ -77,7 +77,8 @@ def _do(given: dict[str, Any]) -> Iterator[Said]:
         # What `invalidate()` does with a key, but for its silence where the server is down.
         number = store_of(conf.config()).drop([name.encode("utf-8", "surrogateescape")])
         yield Said(
-            messages.SUCCESS, f"Invalidated the key {name}." if number else f"{name} was gone."
+            messages.SUCCESS,
+            f"Invalidated the key {name}." if number else f"{name} was gone already.",
         )
     elif what == TAG:
         dropping.drop_tags(name)

@@ -20,6 +20,8 @@ SAMPLED = 2000
 """Keys that are looked at."""
 
 _lock = threading.Lock()
+_kept: dict[str, tuple[float, Sample]] = {}
+"""The last sample, by what its keys begin with, and when it was taken."""
 
 
 def of_all(glance: Glance) -> dict[str, Any] | None:
@@ -56,10 +58,9 @@ def sample() -> tuple[float, Sample]:
 
     Raises `StoreUnavailable`.
     """
-    config = conf.config()
-    key = ("dashboard sample", config.key_space().root)
+    prefix = conf.config().values["KEY_PREFIX"]
     with _lock:
-        kept = config.memo.get(key)
+        kept = _kept.get(prefix)
         if kept is None or time.monotonic() - kept[0] > KEPT:
-            kept = config.memo[key] = (time.monotonic(), inspection.sample(limit=SAMPLED))
+            kept = _kept[prefix] = (time.monotonic(), inspection.sample(limit=SAMPLED))
     return time.monotonic() - kept[0], kept[1]

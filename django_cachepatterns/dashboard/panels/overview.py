@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import Panel, memory, policies, register, server, speed, summary, write_behind
+from . import Panel, audit, memory, policies, register, server, speed, summary, write_behind
 
 register(Panel("summary", "At a glance", summary.of_all, wide=True))
 register(Panel("hit_rate", "Hit rate", policies.hit_rate, wide=True))
@@ -13,3 +13,4 @@ register(Panel("hottest", "Hottest keys", policies.hottest))
 register(Panel("memory", "Memory", memory.of_all, later=True))
 register(Panel("write_behind", "Write-behind", write_behind.buffers, wide=True))
 register(Panel("server", "Server", server.health))
+register(Panel("audit", "Consistency", audit.last))

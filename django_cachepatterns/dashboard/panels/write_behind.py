@@ -19,6 +19,8 @@ from ..glance import BUFFERS, Glance
 if TYPE_CHECKING:
     from ...write_behind.buffer import Buffer
 
+SHORTEST = 5.0
+"""Seconds that anything may wait."""
 LATE = 3
 """Flushes that a buffer may be behind before that is said."""
 
@@ -44,7 +46,7 @@ class Line:
     @property
     def late(self) -> bool:
         """Whether flushes do not keep up, or nobody flushes."""
-        return self.age is not None and self.age > max(LATE * self.buffer.flush_every, 5.0)
+        return self.age is not None and self.age > max(LATE * self.buffer.flush_every, SHORTEST)
 
     @property
     def flushed(self) -> int:

@@ -1,0 +1,33 @@
+"""Whether entries agree with the database, as the auditor last saw it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from ... import audit
+from ...audit import AuditReport
+from ..glance import Glance
+
+SHOWN = 10
+"""Findings that are shown."""
+
+
+def last(glance: Glance) -> dict[str, Any]:
+    """The last report, and what audits have found lately; nothing where nobody has audited."""
+    report: AuditReport | None = glance.ask(audit.last, None)
+    found = glance.ask(audit.recent, []) if report is not None else []
+    complete = glance.ask(audit.last_complete, None) if report is not None else None
+    return {
+        "report": report,
+        "at": _moment(report),
+        "complete": None if complete == report else complete,
+        "complete_at": _moment(complete),
+        "findings": [(each, datetime.fromtimestamp(each.found_at, UTC)) for each in found[:SHOWN]],
+        "skipped": sorted(report.skipped.items(), key=lambda each: -each[1]) if report else [],
+        "down": glance.down.get("CACHE"),
+    }
+
+
+def _moment(report: AuditReport | None) -> datetime | None:
+    return None if report is None else datetime.fromtimestamp(report.started, UTC)

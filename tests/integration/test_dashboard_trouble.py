@@ -1,0 +1,166 @@
+"""The dashboard where something is wrong: it says so, soon, and is never an error of its own."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client, override_settings
+from django.urls import reverse
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from django_cachepatterns.dashboard import glance as looking
+from django_cachepatterns.metrics.measured import Measured
+from django_cachepatterns.testing import outage
+from django_cachepatterns.testing.wire import before_sending
+from example_project.servers import Valkey
+from tests.testapp.models import Page
+
+from .dashboard import INDEX, KEY, LIVE, POLICY, act, asked, root, said, text
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
+
+
+@pytest.fixture
+def client() -> Client:
+    return root()
+
+
+def pages() -> list[str]:
+    """Every address that can be looked at."""
+    key = f"{settings.KEY_PREFIX}:testapp.item:1"
+    return [
+        reverse(INDEX),
+        "/admin/django_cachepatterns/",
+        f"{reverse(POLICY)}?name=testapp.item",
+        f"{reverse(KEY)}?key={key}",
+        reverse(LIVE),
+        f"{reverse(LIVE)}?name=testapp.item",
+        reverse("admin:cachepatterns_later", args=["memory"]),
+    ]
+
+
+@contextmanager
+def server_at(location: str) -> Iterator[None]:
+    """Within the block, entries and buffers are on another server."""
+    caches = {"default": {**settings.CACHES["default"], "LOCATION": location}}
+    with override_settings(CACHES=caches):
+        yield
+
+
+@contextmanager
+def deaf_server() -> Iterator[str]:
+    """A server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+def test_it_is_there_while_the_server_is_away(client: Client) -> None:
+    for address in pages():
+        with outage():
+            response = client.get(address)
+        assert response.status_code == 200, address
+        assert "does not answer" in response.content.decode(), address
+
+
+def test_it_asks_a_server_that_is_away_no_more_than_it_must(client: Client) -> None:
+    """What is dear is the timeout of each question: the number of questions is what counts."""
+    asked_for: list[bytes] = []
+
+    def refuse(packed: bytes) -> None:
+        asked_for.append(packed)
+        raise RedisConnectionError("away")
+
+    with before_sending(refuse):
+        client.get(reverse(INDEX))
+    # One of each server that the settings name, and one of each panel that asks by itself.
+    assert len(asked_for) <= 4
+
+
+def test_it_is_there_while_the_server_is_deaf(client: Client) -> None:
+    with deaf_server() as location, server_at(location):
+        for address in pages():
+            response = client.get(address)
+            assert response.status_code == 200, address
+            assert "does not answer" in response.content.decode(), address
+
+
+def test_it_is_there_when_the_server_has_died(client: Client, own_valkey: Valkey) -> None:
+    with server_at(own_valkey.url):
+        assert "✓ up" in text(client.get(reverse(INDEX)).content)
+        own_valkey.stop()
+        page = text(client.get(reverse(INDEX)).content)
+    assert "The cache server does not answer" in page
+    assert "Policies" in page
+
+
+def test_actions_say_that_the_server_is_away(client: Client) -> None:
+    row = Page.objects.create(title="a")
+    for name, given in (
+        ("invalidate", {"what": "tag", "name": "catalog"}),
+        ("invalidate", {"what": "policy", "name": "testapp.page"}),
+        ("flush", {"name": "testapp.Page.views"}),
+        ("warm", {"name": "testapp.page", "which": "first", "limit": 1}),
+    ):
+        with outage():
+            response = act(client, name, **given)
+        assert response.status_code == 302, name
+        assert any("outage()" in each or "failed" in each for each in said(response)), name
+    with outage():
+        key = f"{settings.KEY_PREFIX}:testapp.page:{row.pk}"
+        response = asked(client, "invalidate", what="key", name=key)
+    assert response.status_code == 200
+    assert "outage()" in text(response.content)
+
+
+def test_a_cache_that_cannot_be_one_is_said(client: Client) -> None:
+    caches = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    with override_settings(CACHES=caches):
+        for address in pages():
+            response = client.get(address)
+            assert response.status_code == 200, address
+            assert "LocMemCache" in response.content.decode(), address
+
+
+def test_buffers_on_a_server_that_is_away_do_not_hide_the_figures(client: Client) -> None:
+    caches = {**settings.CACHES, "buffers": {**settings.CACHES["default"]}}
+    caches["buffers"]["LOCATION"] = "redis://127.0.0.1:1/0"
+    changed = {**settings.CACHEPATTERNS, "BUFFER_CACHE": "buffers"}
+    with override_settings(CACHES=caches, CACHEPATTERNS=changed):
+        page = text(client.get(reverse(INDEX)).content)
+    assert "The buffer server does not answer" in page
+    assert "✓ up" in page
+
+
+def test_it_is_there_without_the_tables_of_write_behind(client: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE cachepatterns_dead_letter RENAME TO gone")
+    try:
+        page = text(client.get(reverse(INDEX)).content)
+        response = act(client, "retry")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE gone RENAME TO cachepatterns_dead_letter")
+    assert "Has migrate been run?" in page
+    assert "Retry dead letters failed" in said(response)[0]
+
+
+def test_it_needs_no_figures(client: Client) -> None:
+    with override_settings(CACHEPATTERNS={**settings.CACHEPATTERNS, "METRICS": False}):
+        page = text(client.get(reverse(INDEX)).content)
+    assert "METRICS" in page
+
+
+def test_reads_of_a_family_that_is_gone_are_shown(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    totals: Any = {"old.model": Measured({"hit": 10}), "": Measured({"error": 1})}
+    monkeypatch.setattr(looking.history, "totals", lambda *given: totals)
+    assert "old.model values 10" in text(client.get(reverse(INDEX)).content)
+    page = client.get(reverse(POLICY), {"name": "old.model"})
+    assert "This process does not know it" in text(page.content)
