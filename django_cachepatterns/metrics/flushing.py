@@ -41,6 +41,8 @@ class Sender:
         self._number = 0
         self._sent: Totals = Counter(), Counter()
         self._batch: Batch | None = None
+        self.not_rolled = 0
+        """For how many minutes nothing was rolled up, as the server said last."""
 
     def flush(self, now: float | None = None, wait: float = -1) -> bool:
         """Send what is new.
@@ -70,7 +72,8 @@ class Sender:
     def _send(self, batch: Batch, now: float | None) -> None:
         if monotonic() - batch.made_at > KEPT:
             return
-        figures_of(conf.config()).add(self._token, batch.number, batch.figures, batch.hot, now)
+        figures = figures_of(conf.config())
+        self.not_rolled = figures.add(self._token, batch.number, batch.figures, batch.hot, now)
 
     def _next(self) -> Batch | None:
         totals = counting.collected()

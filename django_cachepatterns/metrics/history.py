@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from .. import conf
 from ..stores import figures_of
-from ..stores.figures import Fields
+from ..stores.figures import Fields, Figures
+from . import levels
+from .levels import Numbers, Series
 from .measured import Measured
 
 
@@ -47,15 +50,26 @@ def totals(range_name: str, now: float | None = None) -> dict[str, Measured]:
         range_name: one of `RANGES`.
         now: its end in seconds since the epoch, instead of the server's clock.
     """
-    chosen, now = _range(range_name), _now(now)
-    minutes = figures_of(conf.config()).read(chosen.start(now), now=now).minutes
-    found: dict[str, dict[str, int]] = {}
-    for fields in minutes.values():
-        for field, number in fields.items():
-            name, _, family = field.partition("|")
-            own = found.setdefault(family, {})
-            own[name] = own.get(name, 0) + number
-    return {family: Measured.of(numbers) for family, numbers in sorted(found.items())}
+    span = _Span(_range(range_name), now)
+    level, keys = span.level, conf.config().metrics_keys()
+    names = [
+        (keys.block if number in span.parts else keys.sums)(level.name, number)
+        for number in span.blocks
+    ]
+    read = figures_of(conf.config()).read(span.start, names, now=now)
+    found: dict[str, Numbers] = {}
+    for number, block in zip(span.blocks, read.blocks, strict=True):
+        for name, data in block.items():
+            own = found.setdefault(name.decode(), {})
+            if number in span.parts:
+                levels.add(own, levels.sums(span.cut(number, levels.series_of(data))))
+            else:
+                levels.add(own, levels.numbers_of(data))
+    found.pop(levels.ALL, None)
+    for _, fields in span.minutes(read):
+        for family, numbers in levels.by_family(fields).items():
+            levels.add(found.setdefault(family, {}), numbers)
+    return {family: Measured.of(numbers) for family, numbers in sorted(found.items()) if numbers}
 
 
 def over_time(
@@ -70,14 +84,26 @@ def over_time(
 
     Raises `StoreUnavailable`.
     """
-    chosen, now = _range(range_name), _now(now)
-    start = chosen.start(now)
-    points: list[dict[str, int]] = [{} for _ in range(chosen.points)]
-    for minute, fields in figures_of(conf.config()).read(start, now=now).minutes.items():
-        at = (minute * 60 - start) // chosen.step
-        if 0 <= at < chosen.points:
-            _add(points[at], fields, family)
-    return [(start + at * chosen.step, Measured.of(numbers)) for at, numbers in enumerate(points)]
+    span = _Span(_range(range_name), now)
+    level, step, points = span.level, span.range.step, span.range.points
+    keys = conf.config().metrics_keys()
+    names = [keys.block(level.name, number) for number in span.blocks]
+    field = levels.ALL if family is None else family
+    read = figures_of(conf.config()).read(span.start, names, field, now=now)
+    found: list[Numbers] = [{} for _ in range(points)]
+    for number, data in zip(span.blocks, read.blocks, strict=True):
+        first = (number * level.block - span.start) // level.slot
+        each = step // level.slot
+        for name, column in levels.series_of(data).items():
+            for slot, value in enumerate(column, first):
+                if value and 0 <= slot < each * points:
+                    point = found[slot // each]
+                    point[name] = point.get(name, 0) + value
+    for minute, fields in span.minutes(read):
+        point = found[(minute * 60 - span.start) // step]
+        for name, value in _of(fields, family):
+            point[name] = point.get(name, 0) + value
+    return [(span.start + at * step, Measured.of(each)) for at, each in enumerate(found)]
 
 
 def hottest(
@@ -101,11 +127,47 @@ def hottest(
     return sorted(keys.items(), key=lambda each: (-each[1], each[0]))[:limit]
 
 
-def _add(numbers: dict[str, int], fields: Fields, family: str | None) -> None:
+class _Span:
+    """A range that ends now, in the blocks of its level.
+
+    Args:
+        chosen: the range.
+        now: its end; `None`: the server's clock says it.
+    """
+
+    def __init__(self, chosen: Range, now: float | None) -> None:
+        self.range = chosen
+        self.end = int(_now(now))
+        self.start = chosen.start(self.end)
+        self.level = levels.level_for(chosen.step)
+        first, last = self.level.block_of(self.start), self.level.block_of(self.end)
+        self.blocks = range(first, last + 1)
+        self.parts = set()
+        """The blocks that are in the range only in part; of the others the sums will do."""
+        if self.start % self.level.block:
+            self.parts.add(first)
+        if now is not None:
+            self.parts.add(last)
+
+    def cut(self, number: int, series: Series) -> Series:
+        """The part of a block that is in the range."""
+        begins = number * self.level.block
+        first = max(0, self.start - begins) // self.level.slot
+        last = (self.end - begins) // self.level.slot
+        return {name: column[first : last + 1] for name, column in series.items()}
+
+    def minutes(self, read: Figures) -> Iterator[tuple[int, Fields]]:
+        """The minutes of the range that are not rolled up."""
+        for minute, fields in read.minutes.items():
+            if self.start <= minute * 60 <= self.end:
+                yield minute, fields
+
+
+def _of(fields: Fields, family: str | None) -> Iterator[tuple[str, int]]:
     for field, number in fields.items():
         name, _, its = field.partition("|")
         if family is None or its == family:
-            numbers[name] = numbers.get(name, 0) + number
+            yield name, number
 
 
 def _now(now: float | None) -> float:

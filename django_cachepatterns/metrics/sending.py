@@ -19,7 +19,9 @@ from django.core.signals import request_finished
 
 from .. import at_exit, conf
 from ..exceptions import CachePatternsError
+from ..stores import figures_of
 from . import counting, flushing
+from .rollup import roll_up
 
 logger = logging.getLogger("django_cachepatterns")
 
@@ -27,6 +29,9 @@ LAST = 100
 """The place of sending among what is done at the end: whatever comes before may count."""
 OVERDUE = 3.0
 """Times that the setting METRICS_FLUSH_EVERY has passed when a request takes it on itself."""
+
+ROLL_OVERDUE = 10
+"""Minutes after which a process rolls up figures where no task does."""
 
 
 class Ticker:
@@ -96,6 +101,19 @@ class Ticker:
             first = False
             if every:
                 self.send()
+                self._roll_up_overdue()
+
+    def _roll_up_overdue(self) -> None:
+        """Roll up what a task should have rolled up long ago: there may be none."""
+        sender = flushing.sender()
+        if sender.not_rolled <= ROLL_OVERDUE:
+            return
+        sender.not_rolled = 0
+        try:
+            if figures_of(conf.config()).claim_roll(ROLL_OVERDUE * 60):
+                roll_up()
+        except (CachePatternsError, ImproperlyConfigured) as error:
+            logger.debug("Figures could not be rolled up, and are later: %s", error)
 
 
 TICKER = Ticker()

@@ -20,11 +20,13 @@ class Figures(NamedTuple):
 
     Args:
         rolled: the first minute that is not rolled up; 0: none is.
+        minute: the minute that it is.
         minutes: those from there on that were asked for, by the number of the minute.
         blocks: the hashes that were asked for, or their one field.
     """
 
     rolled: int
+    minute: int
     minutes: dict[int, Fields]
     blocks: list[Any]
 
@@ -56,7 +58,7 @@ class RedisFigures:
         figures: Mapping[str, int],
         hot: Mapping[bytes, int],
         now: float | None = None,
-    ) -> bool:
+    ) -> int:
         """Add what a process has counted. The same number is added once, however often it is sent.
 
         Args:
@@ -66,7 +68,7 @@ class RedisFigures:
             hot: by key.
             now: when it was, instead of the server's clock.
 
-        Returns whether it was not added before.
+        Returns for how many minutes nothing was rolled up; 0 where it was added before.
         """
         pairs = [(name.encode(), b"%d" % by) for name, by in figures.items()]
         pairs += [(key, b"%d" % by) for key, by in hot.items()]
@@ -75,8 +77,8 @@ class RedisFigures:
             b"%d" % len(figures),
             *chain.from_iterable(pairs),
         )
-        keys = [self._keys.sent + sender, self._keys.ever]
-        return bool(self._run("metrics_add", keys, arguments))
+        keys = [self._keys.sent + sender, self._keys.ever, self._keys.rolled]
+        return int(self._run("metrics_add", keys, arguments))
 
     def ever(self) -> Fields:
         """What all processes have sent since the server has had anything of it. It only grows, but
@@ -90,6 +92,7 @@ class RedisFigures:
         keys: Sequence[bytes] = (),
         field: str | None = None,
         now: float | None = None,
+        most: int = 2**31,
     ) -> Figures:
         """Read figures: minutes that are not rolled up, and hashes of those that are.
 
@@ -98,15 +101,17 @@ class RedisFigures:
             keys: of the hashes.
             field: the only one that is asked for.
             now: instead of the server's clock.
+            most: minutes that are given, of the oldest.
         """
         only = b"" if field is None else b":" + field.encode()
         arguments = (
             *(self._keys.raw, self._keys.rolled, b"%d" % since, _seconds(now)),
-            only,
+            *(b"%d" % most, only),
         )
-        rolled, minutes, blocks = self._run("metrics_read", keys, arguments)
+        rolled, last, minutes, blocks = self._run("metrics_read", keys, arguments)
         return Figures(
             int(rolled),
+            int(last),
             {int(minute): _numbers(found) for minute, found in minutes},
             blocks if field is not None else [_pairs(found) for found in blocks],
         )
@@ -130,6 +135,12 @@ class RedisFigures:
             *chain.from_iterable(fours),
         )
         return bool(self._run("metrics_roll", [self._keys.rolled], arguments))
+
+    def claim_roll(self, seconds: int) -> bool:
+        """Whether nobody else has claimed to roll up within some seconds."""
+        key = self._keys.rolled + b"~claim"
+        reply = self._store.command(b"SET", key, b"1", b"NX", b"EX", b"%d" % seconds)
+        return reply is not None
 
     def hottest(self, hours: Iterable[int], limit: int) -> dict[bytes, int]:
         """Sampled keys and how often they were asked for, of some hours."""

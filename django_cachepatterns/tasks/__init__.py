@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .auditing import audit
 from .flushing import flush, flush_due, prune_ledger
+from .metrics import roll_up_metrics
 from .refreshing import EXPIRES, PAUSE, SENDER, _asked, logger, refresh, send
 from .schedule import beat_schedule
 
@@ -23,5 +24,6 @@ __all__ = [
     "logger",
     "prune_ledger",
     "refresh",
+    "roll_up_metrics",
     "send",
 ]

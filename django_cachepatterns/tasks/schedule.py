@@ -13,7 +13,7 @@ TICK = 1.0
 LEAST_EXPIRES = 10.0
 """Seconds. Beat says by its own clock when a task expires, and a worker drops it by its own: clocks
 that differ by more than this would have every task dropped."""
-_HOUR = 3600.0
+_MINUTE, _HOUR = 60.0, 3600.0
 
 
 def beat_schedule(*, tick: float = TICK, expires: float | None = None) -> dict[str, dict[str, Any]]:
@@ -32,6 +32,11 @@ def beat_schedule(*, tick: float = TICK, expires: float | None = None) -> dict[s
             pile of tasks.
     """
     schedule = _each_buffer(expires) if apps.models_ready else _ticks(tick, expires)
+    schedule["django_cachepatterns: roll up metrics"] = {
+        "task": "django_cachepatterns.roll_up_metrics",
+        "schedule": _MINUTE,
+        "options": {"expires": _expires(_MINUTE, None)},
+    }
     schedule["django_cachepatterns: prune the ledger"] = {
         "task": "django_cachepatterns.prune_ledger",
         "schedule": crontab(hour="3", minute="17"),

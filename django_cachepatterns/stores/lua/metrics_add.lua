@@ -2,6 +2,7 @@
 --
 -- KEYS[1]  where it is remembered what the process has sent last
 -- KEYS[2]  the hash of what was counted ever since
+-- KEYS[3]  the key of the first minute that is not rolled up
 -- ARGV[1]  the number of what it sends now
 -- ARGV[2]  what the keys of minutes begin with
 -- ARGV[3]  what the keys of hot keys begin with
@@ -9,14 +10,15 @@
 -- ARGV[5]  how many of the following pairs are figures; the rest are hot keys
 -- ARGV[2i], [2i+1] from 6 on: a field, or a hot key, and how much it grows by
 --
--- Returns 1, or 0 where that number was added before.
+-- Returns for how many minutes nothing was rolled up; 0 where that number was added before.
 local DAY, HOURS, HOTTEST, MOST = 26 * 3600, 3 * 3600, 1000, 100000
 if redis.call('GET', KEYS[1]) == ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', DAY)
 local now = tonumber(ARGV[4]) or tonumber(redis.call('TIME')[1])
+local minute = math.floor(now / 60)
 local figures = 5 + 2 * tonumber(ARGV[5])
 if figures > 5 then
-  local key = ARGV[2] .. string.format('%d', math.floor(now / 60))
+  local key = ARGV[2] .. string.format('%d', minute)
   -- Families may be named by what a page shows: it begins anew before it is too large.
   if redis.call('HLEN', KEYS[2]) > MOST then redis.call('UNLINK', KEYS[2]) end
   for at = 6, figures, 2 do
@@ -31,4 +33,4 @@ if #ARGV > figures then
   redis.call('ZREMRANGEBYRANK', key, 0, -1 - HOTTEST)
   redis.call('EXPIRE', key, HOURS)
 end
-return 1
+return minute - (tonumber(redis.call('GET', KEYS[3])) or 0)

@@ -5,24 +5,27 @@
 -- ARGV[2]  the key of the first minute that is not rolled up
 -- ARGV[3]  the first second that is asked for
 -- ARGV[4]  the time in seconds, where it is not the server's; empty: it is
--- ARGV[5]  the only field of KEYS that is asked for, after a colon; empty: all of them
+-- ARGV[5]  of how many minutes figures are given at most, of the oldest
+-- ARGV[6]  the only field of KEYS that is asked for, after a colon; empty: all of them
 --
--- Returns the first minute that is not rolled up, for each minute from there on its number and its
--- fields and values, and for each key its fields and values, or the value of the one field.
+-- Returns the first minute that is not rolled up, the minute that it is, for each minute from the
+-- former to the latter its number and its fields and values, and for each key its fields and
+-- values, or the value of the one field.
 local now = tonumber(ARGV[4]) or tonumber(redis.call('TIME')[1])
 local rolled = tonumber(redis.call('GET', ARGV[2])) or 0
-local last = math.floor(now / 60)
+local last, most = math.floor(now / 60), tonumber(ARGV[5])
 local minutes, blocks = {}, {}
 for minute = math.max(rolled, math.floor(tonumber(ARGV[3]) / 60), last - 26 * 60), last do
   local found = redis.call('HGETALL', ARGV[1] .. string.format('%d', minute))
   if #found > 0 then minutes[#minutes + 1] = {minute, found} end
+  if #minutes >= most then break end
 end
-local field = string.sub(ARGV[5], 2)
+local field = string.sub(ARGV[6], 2)
 for at, key in ipairs(KEYS) do
-  if ARGV[5] == '' then
+  if ARGV[6] == '' then
     blocks[at] = redis.call('HGETALL', key)
   else
     blocks[at] = redis.call('HGET', key, field)
   end
 end
-return {rolled, minutes, blocks}
+return {rolled, last, minutes, blocks}
