@@ -26,6 +26,7 @@ from . import dead_letters, ledger, refusals
 from .dead_letters import UNREADABLE, Unreadable
 from .reports import Flushed
 from .tenants import tenants_of
+from .troubles import reason_of
 
 if TYPE_CHECKING:
     from .buffer import Buffer
@@ -83,9 +84,8 @@ def flush_buffer(buffer: Buffer[Any], *, in_pause: bool = True) -> Flushed:
     except _ClaimLost:
         done += Flushed(held=(buffer.name,))
     except (DatabaseError, InterfaceError, CachePatternsError) as error:
-        reason = f"{type(error).__name__}: {error}".strip()
         metrics.count(buffer.name, "flush_error")
-        done += Flushed(errors=((buffer.name, reason),))
+        done += Flushed(errors=((buffer.name, reason_of(error)),))
         # A connection that broke while it was made breaks each later transaction at its BEGIN,
         # where Django does not close it. Outside of requests and tasks nobody else would.
         connection.close_if_unusable_or_obsolete()

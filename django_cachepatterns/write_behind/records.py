@@ -65,3 +65,7 @@ class DirectWrite(models.Model):
 
     def __str__(self) -> str:
         return f"{self.buffer}: {self.member} {self.column}".strip()
+
+
+RECORDS = (LedgerEntry, DeadLetter, DirectWrite)
+"""All of them: the tables that migrations of this app make."""

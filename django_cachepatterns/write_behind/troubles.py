@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from ..log_events import event
+from .records import RECORDS
 from .reports import Flushed
 
 logger = logging.getLogger("django_cachepatterns")
@@ -57,6 +58,28 @@ class LoggedTroubles(Troubles):
 
     def is_over(self, name: str) -> None:
         logger.info("%s is flushed again.", name, extra=event("flush_recovered", buffer=name))
+
+
+def reason_of(error: Exception) -> str:
+    """What an error says, and what to do where this app has not been migrated."""
+    reason = f"{type(error).__name__}: {error}".strip()
+    if _is_without_tables(error):
+        reason += (
+            "\nThe tables of django_cachepatterns are not there: run migrate in each database that "
+            "buffers are flushed to."
+        )
+    return reason
+
+
+def _is_without_tables(error: Exception) -> bool:
+    """Whether a table of this app is missing, as PostgreSQL, MySQL or SQLite say it."""
+    text = str(error)
+    is_missing = (
+        getattr(error.__cause__, "sqlstate", None) == "42P01"
+        or error.args[:1] == (1146,)
+        or "no such table" in text
+    )
+    return is_missing and any(model._meta.db_table in text for model in RECORDS)
 
 
 def why(done: Flushed) -> str:

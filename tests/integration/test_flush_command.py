@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models import Model
 from django.utils import timezone
 
 from django_cachepatterns.stores import RedisStore
@@ -19,7 +21,7 @@ from django_cachepatterns.stores.buffers import RedisBuffers
 from django_cachepatterns.stores.pool import make_pool
 from django_cachepatterns.testing import outage
 from django_cachepatterns.write_behind import patience
-from django_cachepatterns.write_behind.records import LedgerEntry
+from django_cachepatterns.write_behind.records import DeadLetter, DirectWrite, LedgerEntry
 from example_project.servers import Valkey
 from tests.processes import Program, program, run
 from tests.processes.relay import relay
@@ -216,6 +218,47 @@ def test_prune_ledger_says_how_many(page: Page) -> None:
     assert out.getvalue() == "default: applied batches forgotten: 1.\n"
     with outage(), pytest.raises(CommandError, match="Nothing was pruned"):
         call_command("prune_ledger", stdout=out, skip_checks=True)
+
+
+@contextmanager
+def without(model: type[Model]) -> Iterator[None]:
+    """A database in which a table was not migrated."""
+    table = model._meta.db_table
+    with connection.schema_editor() as editor:
+        editor.alter_db_table(model, table, f"{table}_elsewhere")
+    try:
+        yield
+    finally:
+        with connection.schema_editor() as editor:
+            editor.alter_db_table(model, f"{table}_elsewhere", table)
+
+
+@pytest.mark.parametrize(
+    ("command", "table", "said"),
+    [
+        ("flush_write_behind", LedgerEntry, "What waits goes on waiting"),
+        ("retry_dead_letters", DeadLetter, "Dead letters cannot be read"),
+        ("prune_ledger", DirectWrite, "Nothing was pruned"),
+    ],
+)
+def test_who_has_not_migrated_is_told_to(
+    page: Page, command: str, table: type[Model], said: str
+) -> None:
+    Page.view_counter.increment(page.pk)
+    with without(table), pytest.raises(CommandError, match=said) as failed:
+        call_command(command, stdout=StringIO(), skip_checks=True)
+    assert table._meta.db_table in str(failed.value)
+    assert "django_cachepatterns are not there: run migrate" in str(failed.value)
+    assert Page.view_counter.pending() == 1
+    assert Page.view_counter.flush().rows == 1
+
+
+def test_a_table_of_the_project_that_is_missing_is_not_the_app_s(page: Page) -> None:
+    Page.view_counter.increment(page.pk)
+    with without(Page):
+        ((_, reason),) = Page.view_counter.flush().errors
+    assert "testapp_page" in reason
+    assert "run migrate" not in reason
 
 
 def test_what_a_server_says_of_itself(own_valkey: Valkey, settings: Any) -> None:

@@ -116,6 +116,20 @@ def test_the_database_is_not_postgresql(database: Any) -> None:
     assert Page.view_counter.alias == "portable"
 
 
+def test_who_has_not_migrated_is_told_to(database: Any) -> None:
+    page, table = Page.objects.create(), LedgerEntry._meta.db_table
+    page.view_counter.increment()
+    with database.schema_editor() as editor:
+        editor.alter_db_table(LedgerEntry, table, "elsewhere")
+    try:
+        ((_, reason),) = Page.view_counter.flush().errors
+    finally:
+        with database.schema_editor() as editor:
+            editor.alter_db_table(LedgerEntry, "elsewhere", table)
+    assert "run migrate" in reason
+    assert Page.view_counter.flush().rows == 1
+
+
 def test_counts_reach_the_rows_once() -> None:
     pages = [Page.objects.create(title=str(n), likes=None) for n in range(3)]
     for page in pages:

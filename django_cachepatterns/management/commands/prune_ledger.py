@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, InterfaceError
 
 from ...exceptions import CachePatternsError
 from ...write_behind.pruning import prune
+from ...write_behind.troubles import reason_of
 
 
 class Command(BaseCommand):
@@ -19,8 +21,8 @@ class Command(BaseCommand):
         """Prune. Raises `CommandError`."""
         try:
             pruned = prune()
-        except CachePatternsError as error:
-            raise CommandError(f"Nothing was pruned: {error}") from error
+        except (CachePatternsError, DatabaseError, InterfaceError) as error:
+            raise CommandError(f"Nothing was pruned: {reason_of(error)}") from error
         for alias, number in pruned.items():
             self.stdout.write(f"{alias}: applied batches forgotten: {number}.")
         if not pruned:

@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError
 from ...exceptions import CachePatternsError
 from ...write_behind.dead_letters import Outcome, retry, waiting
 from ...write_behind.records import DeadLetter
+from ...write_behind.troubles import reason_of
 
 
 class Command(BaseCommand):
@@ -31,6 +32,8 @@ class Command(BaseCommand):
             letters = [letter for found in waiting(names) for letter in found.iterator()]
         except CachePatternsError as error:
             raise CommandError(str(error)) from error
+        except (DatabaseError, InterfaceError) as error:
+            raise CommandError(f"Dead letters cannot be read: {reason_of(error)}") from error
         if not letters:
             self.stdout.write("There are no dead letters.")
         elif list:
