@@ -274,6 +274,20 @@ class KeyTemplate:
         """The texts before, between and after the placeholders. No value has a colon in it."""
         return tuple(self._literals)
 
+    def texts_in(self, key: str) -> dict[str, str] | None:
+        """The texts of a key's placeholders by parameter; `None` where it is not of this template,
+        or where attributes of parameters are in it."""
+        if any(field.path for field in self._fields):
+            return None
+        parts = [re.escape(self._literals[0])]
+        for field, literal in zip(self._fields, self._literals[1:], strict=True):
+            value = "(.+)" if field.avoided is None else f"([^{re.escape(field.avoided)}]+)"
+            parts += (value, re.escape(literal))
+        found = re.fullmatch("".join(parts), key)
+        if found is None:
+            return None
+        return dict(zip((field.name for field in self._fields), found.groups(), strict=True))
+
     def render(self, arguments: Mapping[str, Any]) -> str:
         """The key of a call, see `Binder`. Raises `UnstableArgument`."""
         texts = [self._literals[0]]

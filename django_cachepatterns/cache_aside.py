@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import update_wrapper
 from importlib import import_module
+from inspect import Parameter
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 from weakref import WeakValueDictionary
@@ -167,6 +168,23 @@ class CachedFunction(Generic[P, R]):
     def reader(self) -> Reader[Asked[Call], Any] | None:
         """What reads its entries; `None` where calls go past the cache."""
         return self._live.reader()
+
+    def asked_in(self, key: str, value_of: Callable[[str], Any]) -> Asked[Call]:
+        """The call that a key was made from. Raises `LookupError` where it does not say it all.
+
+        Args:
+            key: without the prefix, as `key()` gives it.
+            value_of: the argument that a text stands for; raises `LookupError`.
+        """
+        texts = self._key.texts_in(key)
+        parameters = self._binder.signature.parameters
+        simple = all(each.kind is Parameter.POSITIONAL_OR_KEYWORD for each in parameters.values())
+        if texts is None or not simple or set(texts) != set(parameters):
+            raise LookupError(f"{key} does not say all arguments of {self._name}")
+        asked = self._asked((), {name: value_of(text) for name, text in texts.items()})
+        if not asked.key.endswith(f":fn:{key}".encode()):
+            raise LookupError(f"{key} cannot be read back")
+        return asked
 
     @property
     def fixed_tags(self) -> tuple[str, ...]:

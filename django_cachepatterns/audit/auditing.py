@@ -19,14 +19,21 @@ from .. import conf, metrics
 from ..clock import SYSTEM_CLOCK, Clock
 from ..exceptions import CachePatternsError, CodecError
 from ..inspection import names
-from ..inspection.families import family_of
+from ..inspection.families import HEAD_SIZE, family_of, function_of
 from ..inspection.names import Name
 from ..log_events import event
 from ..stores import RedisInspector, inspector_of
 from ..transactions import settle_all
 from ..transactions.state import in_transaction
 from . import keeping, outcomes
-from .checkers import UNKNOWN, Checker, Unloadable, ValueChecker, checker_of
+from .checkers import (
+    UNKNOWN,
+    Checker,
+    LoaderChecker,
+    Unloadable,
+    checker_of,
+    function_checker,
+)
 from .choosing import Target, labels_of
 from .comparing import differences, is_same
 from .confirming import confirmed
@@ -53,6 +60,7 @@ def audit(
     heal: bool = False,
     progress: Progress | None = None,
     rate: float | None = None,
+    loaders: bool = False,
 ) -> AuditReport:
     """Compare cached rows, lookups and written-through values with the database, of all tenants.
 
@@ -60,18 +68,20 @@ def audit(
     `finding` and kept for `last()`.
 
     Args:
-        families: models, labels of models or apps, or names of `WriteThrough` values; `None`: all.
+        families: models, labels of models or apps, or names of values; `None`: all.
         sample: about how many entries to compare; the next sample goes on where this one ends, so
             that in time all are compared. `None`: all.
         heal: delete what is wrong, so that it is loaded anew.
         progress: told how far it is.
         rate: entries per second, at most; `None`: as many as it can.
+        loaders: call cached functions and read-through loaders again, too, and compare what they
+            give. They must give the same for the same state of the database.
 
     Raises `StoreUnavailable` where the cache server is away, `PolicyError` where the settings name
     none or a family is not known, and `CachePatternsError` in an open transaction.
     """
     _refuse_transactions()
-    return Auditor(families, heal, progress, rate).run(sample)
+    return Auditor(families, heal, progress, rate, loaders).run(sample)
 
 
 class Auditor:
@@ -82,6 +92,7 @@ class Auditor:
         heal: whether to delete what is wrong.
         progress: told how far it is.
         rate: entries per second; `None`: as many as it can.
+        loaders: whether to call functions and read-through loaders again.
         clock: the seam for tests of the rate.
     """
 
@@ -91,12 +102,14 @@ class Auditor:
         heal: bool = False,
         progress: Progress | None = None,
         rate: float | None = None,
+        loaders: bool = False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         config = conf.config()
         self._prefix = config.values["KEY_PREFIX"]
         self._labels = None if families is None else labels_of(families)
         self._heal, self._progress, self._rate, self._clock = heal, progress, rate, clock
+        self._loaders = loaders
         self._inspector: RedisInspector = inspector_of(config)
         self._tenants = Tenants()
         self._skipped: Counter[str] = Counter()
@@ -104,7 +117,7 @@ class Auditor:
         self._wrong: Counter[str] = Counter()
         self._findings: list[Finding] = []
         self._healed = self._allowed = 0
-        self._known: set[str] = set()
+        self._accused: set[str] = set()
 
     def run(self, sample: int | None = None) -> AuditReport:
         """Audit, keep the report, and return it."""
@@ -148,18 +161,33 @@ class Auditor:
     def _batch(self, kind: Kind, some: Sequence[Name]) -> None:
         try:
             with self._tenants.entered(kind.tenant, some[0].root):
-                checker = checker_of(some[0])
-                if isinstance(checker, str):
-                    self._skipped[checker] += len(some)
-                else:
-                    self._compare(checker, some)
+                for checker, names_ in self._checkers(kind, some):
+                    if isinstance(checker, str):
+                        self._skipped[checker] += len(names_)
+                    else:
+                        self._compare(checker, names_)
         except UnknownTenant:
             self._skipped[outcomes.NO_TENANT] += len(some)
 
+    def _checkers(
+        self, kind: Kind, some: Sequence[Name]
+    ) -> Iterable[tuple[Checker | str, Sequence[Name]]]:
+        if kind.kind != names.FUNCTION or not self._loaders:
+            return [(checker_of(some[0], self._loaders), some)]
+        keys = [each.key.encode("utf-8", "surrogateescape") for each in some]
+        by_function: dict[Any, list[Name]] = {}
+        starts = self._inspector.starts_of(keys, HEAD_SIZE)
+        for each, start in zip(some, starts, strict=True):
+            by_function.setdefault(function_of(start), []).append(each)
+        return [
+            (outcomes.NOT_READ if function is None else function_checker(function), own)
+            for function, own in by_function.items()
+        ]
+
     def _compare(self, checker: Checker, some: Sequence[Name]) -> None:
         asked = [Asked(name, checker.asked(name)) for name in some]
-        if isinstance(checker, ValueChecker):
-            asked = self._without_hashes(asked)
+        if isinstance(checker, LoaderChecker):
+            asked = self._known(checker, asked)
         seen, why = look(self._inspector.store, checker.source, asked)
         self._skipped.update(why.values())
         chosen: dict[Asked, Seen] = {}
@@ -179,10 +207,10 @@ class Auditor:
             logger.warning("Cannot audit %s: %s", some[0].label, error)
             self._skipped[outcomes.DATABASE] += len(chosen)
 
-    def _without_hashes(self, asked: Sequence[Asked]) -> list[Asked]:
+    def _known(self, checker: LoaderChecker, asked: Sequence[Asked]) -> list[Asked]:
         known = [each for each in asked if each.asked is not UNKNOWN]
         if len(known) < len(asked):
-            self._skipped[outcomes.HASHED_VALUE] += len(asked) - len(known)
+            self._skipped[checker.unknown] += len(asked) - len(known)
         return known
 
     def _suspects(self, checker: Checker, chosen: dict[Asked, Seen]) -> list[Asked]:
@@ -191,7 +219,7 @@ class Auditor:
         family = ""
         suspects = []
         for each, seen in chosen.items():
-            family = family or self._family(each)
+            family = family or self._family(each, seen)
             try:
                 problem = _problem(checker, seen, loaded.get(each, _ABSENT))
             except CodecError:
@@ -229,8 +257,8 @@ class Auditor:
             self._found(checker, asked, seen, last[0], healed)
 
     def _found(self, checker: Checker, asked: Asked, seen: Seen, loaded: Any, healed: bool) -> None:
-        name, family = asked.name, self._family(asked)
-        if name.key in self._known:
+        name, family = asked.name, self._family(asked, seen)
+        if name.key in self._accused:
             return  # SCAN may show a key twice.
         differ = _differences(checker, seen, loaded)
         problem = _problem(checker, seen, loaded) or DIFFERS
@@ -240,12 +268,12 @@ class Auditor:
         metrics.count(family, "finding")
         if len(self._findings) < MOST:
             self._findings.append(found)
-            self._known.add(name.key)
+            self._accused.add(name.key)
         if self._wrong.total() <= MOST_LOGGED:
             _log(found)
 
-    def _family(self, asked: Asked) -> str:
-        return family_of(asked.name)
+    def _family(self, asked: Asked, seen: Seen) -> str:
+        return family_of(asked.name, seen.data)
 
 
 def _enough(walk: Walk, sample: int | None) -> Iterator[list[Name]]:

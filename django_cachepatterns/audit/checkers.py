@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, Protocol
 
 from django.db.models import Q, QuerySet
 
+from ..cache_aside import CachedFunction
 from ..exceptions import CodecError
 from ..inspection import names
-from ..inspection.asking import asked_in, lookup_values_in, pk_in
+from ..inspection.asking import asked_in, lookup_values_in, pk_in, value_of
 from ..inspection.families import values_of
 from ..inspection.names import Name
 from ..inspection.payloads import model_of, rows_of_name
 from ..invalidation import registry
 from ..orm.lookups import Lookup
 from ..orm.rows import CachedRows
-from ..read_through import ReadThrough
 from ..write_through import WriteThrough
 from . import outcomes
 from .looks import Asked, Seen
@@ -125,17 +125,24 @@ class LookupChecker:
         return rows.filter(reduce(or_, (Q(*each) for each in pairs))).exists()
 
 
-class ValueChecker:
-    """Values that are written through, by their loader."""
+class LoaderChecker:
+    """What loaders give: values by key, and functions.
+
+    Args:
+        source: the values'.
+        asked_in: what a key's entry is asked for by; raises `LookupError`.
+        unknown: what to say where the key does not tell.
+    """
 
     ages = False
 
-    def __init__(self, values: ReadThrough, source: Any) -> None:
-        self.source, self._values = source, values
+    def __init__(self, source: Any, asked_in: Callable[[Name], Any], unknown: str) -> None:
+        self.source, self.unknown = source, unknown
+        self._asked_in = asked_in
 
     def asked(self, name: Name) -> Any:
         try:
-            asked = self._values.asked(asked_in(name))
+            asked = self._asked_in(name)
         except LookupError:
             return UNKNOWN
         return asked if asked.key == name.key.encode("utf-8", "surrogateescape") else UNKNOWN
@@ -154,8 +161,13 @@ class ValueChecker:
         return {each: found[each.asked] for each in asked if each.asked in found}
 
 
-def checker_of(name: Name) -> Checker | str:
-    """What compares the entries of a key's kind, for the present tenant; or why nothing does."""
+def checker_of(name: Name, loaders: bool) -> Checker | str:
+    """What compares the entries of a key's kind, for the present tenant; or why nothing does.
+
+    Args:
+        loaders: whether the loaders of read-through values may be called; those of values that are
+            written through always are.
+    """
     if name.kind in (names.ROW, names.LOOKUP):
         model = model_of(name)
         rows = rows_of_name(name)
@@ -166,10 +178,23 @@ def checker_of(name: Name) -> Checker | str:
         values = values_of(name)
         if values is None or (reader := values.reader) is None:
             return outcomes.NOT_READ
-        if not isinstance(values, WriteThrough):
+        if not loaders and not isinstance(values, WriteThrough):
             return outcomes.AGING
-        return ValueChecker(values, reader.source)
+        known = values
+        return LoaderChecker(
+            reader.source, lambda each: known.asked(asked_in(each)), outcomes.HASHED_VALUE
+        )
     return _NOT_COMPARED[name.kind]
+
+
+def function_checker(function: CachedFunction[Any, Any]) -> Checker | str:
+    """What compares the entries of a function; or why nothing does."""
+    reader = function.reader
+    if reader is None:
+        return outcomes.NOT_READ
+    return LoaderChecker(
+        reader.source, lambda each: function.asked_in(each.rest, value_of), outcomes.ARGUMENTS
+    )
 
 
 def attnames_in(name: Name) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from .. import keys
 from ..exceptions import PolicyError
 from ..invalidation import registry
 from ..read_through import named_values
-from ..write_through import WriteThrough
 
 Target = type[Model] | str
 
@@ -20,7 +19,7 @@ def labels_of(targets: Iterable[Target]) -> frozenset[str]:
     """What the keys of models and values have as their label.
 
     Args:
-        targets: models or labels of them, labels of apps, names of `WriteThrough` values.
+        targets: models or labels of them, labels of apps, names of values.
 
     Raises `PolicyError` for anything else, and for what cannot be compared with a database.
     """
@@ -33,12 +32,12 @@ def labels_of(targets: Iterable[Target]) -> frozenset[str]:
 def names() -> list[str]:
     """What there is to audit, as far as this process knows it."""
     models = sorted(model._meta.label for model in registry.tracked_models())
-    return [*models, *sorted(_written_through())]
+    return [*models, *sorted(named_values())]
 
 
 def _labels(target: Target) -> set[str]:
     label = target if isinstance(target, str) else target._meta.label
-    if label in _written_through():
+    if label in named_values():
         return {keys.part(label)}
     tracked = {model._meta.label_lower: model for model in registry.tracked_models()}
     if label in apps.app_configs:
@@ -53,10 +52,6 @@ def _labels(target: Target) -> set[str]:
     if label.lower() in tracked:
         return {label.lower()}
     raise PolicyError(
-        f"{label!r} cannot be audited: it is no cached or followed model, and no WriteThrough. "
+        f"{label!r} cannot be audited: it is no cached or followed model, nor the name of values. "
         f"There are: {', '.join(names()) or 'none'}."
     )
-
-
-def _written_through() -> set[str]:
-    return {name for name, values in named_values().items() if isinstance(values, WriteThrough)}

@@ -31,7 +31,9 @@ class Kind(NamedTuple):
 def kind_of(name: Name) -> Kind:
     """With which others an entry is compared."""
     columns = attnames_in(name) if name.kind == names.LOOKUP else ()
-    return Kind(name.tenant, name.kind, name.label, name.alias, columns)
+    # Of functions, the key alone does not say which one it is.
+    label = "" if name.kind == names.FUNCTION else name.label
+    return Kind(name.tenant, name.kind, label, name.alias, columns)
 
 
 class Walk:
@@ -92,10 +94,17 @@ def batches(steps: Iterable[list[Name]]) -> Iterator[tuple[Kind, list[Name]]]:
             some = waiting.setdefault(kind_of(name), {})
             total += name not in some
             some[name] = None
-            if len(some) >= BATCH or total >= MOST_WAITING:
-                largest = max(waiting, key=lambda each: len(waiting[each]))
-                full = waiting.pop(largest)
-                total -= len(full)
-                yield largest, list(full)
-    for kind, some in waiting.items():
+            if len(some) >= BATCH:
+                kind = kind_of(name)
+                total -= len(some)
+                yield kind, list(waiting.pop(kind))
+        if total >= MOST_WAITING:
+            yield from _all(waiting)
+            total = 0
+    yield from _all(waiting)
+
+
+def _all(waiting: dict[Kind, dict[Name, None]]) -> Iterator[tuple[Kind, list[Name]]]:
+    while waiting:
+        kind, some = waiting.popitem()
         yield kind, list(some)

@@ -17,13 +17,17 @@ _CONSTANTS = {"True": True, "False": False, "None": None}
 
 def asked_in(name: Name) -> Any:
     """What a value's key was made from: see `arguments.stable_text`. Raises `LookupError`."""
-    text = name.rest.partition(":")[2]
+    return value_of(name.rest.partition(":")[2])
+
+
+def value_of(text: str) -> Any:
+    """What `arguments.stable_text` gives a text of. Raises `LookupError` for a hash."""
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     if _NUMBER.match(text):
         return int(text)
     if text.startswith("#") or "=" in text:
-        raise LookupError(f"{name.key} holds a hash, from which nothing can be read back")
+        raise LookupError(f"nothing can be read back from {text!r}")
     return text
 
 

@@ -450,10 +450,46 @@ def test_what_cannot_be_compared_is_counted_by_its_reason() -> None:
     report = audit.audit()
     assert report.skipped == {
         "query results: the query is not in the key": 1,
-        "functions: their arguments are not in the key": 1,
-        "read-through values: they age by their ttl": 1,
+        "functions: not called again": 1,
+        "read-through values: not loaded again": 1,
         "lookups that lead to a row: each read checks them": 1,
     }
+
+
+def test_functions_and_loaders_are_called_again_where_that_is_asked_for() -> None:
+    answers = {"n": 1}
+    name = f"loaded-{next(numbers)}"
+    values = ReadThrough(name, load=lambda key: answers["n"])
+    values.get("a")
+    factor[0] = 1
+    for arguments in ((3, "shoe"), (-4, True), (5, None), (6, "hashed: text")):
+        scaled(*arguments)
+    report = audit.audit(loaders=True)
+    function = f"{__name__}.scaled"
+    assert report.is_consistent, report.findings
+    assert report.by_family == {name: (1, 0), function: (3, 0)}
+    assert report.skipped == {"functions of which the key does not say all arguments": 1}
+    answers["n"], factor[0] = 2, 2
+    report = audit.audit(loaders=True, heal=True)
+    assert report.by_family == {name: (1, 1), function: (3, 3)}
+    assert {each.kind for each in report.findings} == {"value", "function"}
+    assert scaled(3, "shoe") == 6
+    assert scaled(6, "hashed: text") == 6
+
+
+def test_a_function_that_is_being_invalidated_is_not_accused(
+    elsewhere: Callable[..., Any],
+) -> None:
+    item = Item.objects.create(name="one", slug="one")
+    factor[0] = 1
+    scaled(3, "a")
+    with transaction.atomic():
+        Item.objects.filter(pk=item.pk).update(name="two")
+        factor[0] = 9
+        report = elsewhere(lambda: audit.audit(loaders=True))
+    assert report.is_consistent
+    assert report.skipped["being written"] >= 1
+    assert audit.audit(loaders=True).is_consistent, "its table has another version now"
 
 
 def test_models_that_nobody_reads_are_skipped(item: Item, settings: Any) -> None:
@@ -692,6 +728,14 @@ def test_a_dead_server_is_said_so(own_valkey: Valkey, settings: Any) -> None:
 @cache_aside(key="audited:{n}", ttl=100)
 def squared(n: int) -> int:
     return n * n
+
+
+factor = [1]
+
+
+@cache_aside(key="scaled:{n}:of-{what}.", ttl=100, depends_on=[Item])
+def scaled(n: int, what: Any) -> int:
+    return n * factor[0]
 
 
 class StoppedClock:

@@ -15,7 +15,7 @@ from django.db import connections
 from django_cachepatterns import audit, tasks
 from django_cachepatterns.tasks.auditing import audit as audit_task
 from example_project.servers import Valkey
-from tests.integration.test_audit import behind_its_back, key_of
+from tests.integration.test_audit import behind_its_back, factor, key_of, scaled
 from tests.testapp.models import Item
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -88,6 +88,13 @@ def test_json_is_one_document(item: Item) -> None:
     said = json.loads(run("--json")[1])
     assert "error" not in said
     assert said["found"] == 0
+
+
+def test_loaders_are_called_where_that_is_asked_for(item: Item) -> None:
+    factor[0] = 1
+    scaled(3, "x")
+    assert "not compared: 1, functions: not called again" in run()[1]
+    assert "tests.integration.test_audit.scaled: 1 compared, 0 wrong" in run("--loaders")[1]
 
 
 def test_chosen_models_and_samples(item: Item) -> None:

@@ -41,6 +41,11 @@ class Command(ReportingCommand):
         parser.add_argument(
             "--rate", type=float, metavar="N", help="compare at most N entries per second"
         )
+        parser.add_argument(
+            "--loaders",
+            action="store_true",
+            help="call cached functions and read-through loaders again, too, and compare",
+        )
         parser.add_argument("--heal", action="store_true", help="delete the entries that are wrong")
         parser.add_argument(
             "--hide-values", action="store_true", help="say which columns differ, and not how"
@@ -53,6 +58,7 @@ class Command(ReportingCommand):
         sample: int | None,
         rate: float | None,
         heal: bool,
+        loaders: bool,
         hide_values: bool,
         **options: Any,
     ) -> Report:
@@ -60,7 +66,7 @@ class Command(ReportingCommand):
         for option, value in (("--sample", sample), ("--rate", rate)):
             if value is not None and value <= 0:
                 usage(f"{option} is {value:g}; it must be above 0.")
-        report = self._audited(names or None, sample, heal, rate)
+        report = self._audited(names or None, sample, heal, rate=rate, loaders=loaders)
         told = _as_json(report, hide_values)
         self._tell(report, hide_values)
         if not report.is_consistent:
@@ -70,10 +76,10 @@ class Command(ReportingCommand):
         return told
 
     def _audited(
-        self, names: Sequence[str] | None, sample: int | None, heal: bool, rate: float | None
+        self, names: Sequence[str] | None, sample: int | None, heal: bool, **options: Any
     ) -> AuditReport:
         try:
-            return audit(names, sample, heal, self._progress, rate)
+            return audit(names, sample, heal, self._progress, **options)
         except StoreUnavailable as error:
             raise CommandError(away(error), returncode=AWAY) from error
         except (OperationalError, InterfaceError) as error:
