@@ -35,7 +35,7 @@ EVENTS: dict[str, str] = {
     "degraded": "a health check found that the site lacks something, and works without it",
     "board_untold": "a leaderboard could not be told of rows that were written",
     "audit_finding": "the auditor found an entry that is not what the database says",
-    "audit_failed": "the cache could not be audited: its server is away",
+    "audit_failed": "the cache, or a family of it, could not be audited",
     "audit_findings": "it found more of them than it logs one by one",
 }
 """Every event by its name."""

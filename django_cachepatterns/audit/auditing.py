@@ -204,7 +204,8 @@ class Auditor:
         except Unloadable as error:
             self._skipped[str(error)] += len(chosen)
         except ProgrammingError as error:
-            logger.warning("Cannot audit %s: %s", some[0].label, error)
+            extra = event("audit_failed", family=some[0].label, error=str(error).strip())
+            logger.warning("Cannot audit %s: %s", some[0].label, error, extra=extra)
             self._skipped[outcomes.DATABASE] += len(chosen)
 
     def _known(self, checker: LoaderChecker, asked: Sequence[Asked]) -> list[Asked]:
