@@ -168,6 +168,14 @@ def _not_asked_again(case: Case) -> Iterator[Advice]:
             "The cache costs more here than it saves. Turn the automatic reads off "
             "with pattern='cache_aside', or count it in a write-behind counter.",
         )
+    elif written >= fills / 2:
+        yield Advice(
+            "written",
+            misses,
+            f"{said}, until writes ended them {_number(written)} times.",
+            "Leave unchanged what writes do not change: save only what is new, count in a "
+            "write-behind counter. Lists end by fewer writes with indexes in the policy.",
+        )
     elif case.policy is not None and case.policy.ttl < case.span and each >= ONCE:
         yield Advice(
             "ttl",

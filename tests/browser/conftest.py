@@ -14,11 +14,12 @@ from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from django_cachepatterns.dashboard.panels import memory
+
 from .chromium import REMEDY, chromium
 from .watched import Watched
 
 INDEX = "admin:django_cachepatterns_dashboard_changelist"
-CSP = "tests.browser.csp.forbid"
 
 
 @pytest.fixture(scope="package")
@@ -40,10 +41,14 @@ def browser(django_db_setup: None) -> Iterator[Browser]:
         launched.close()
 
 
+@pytest.fixture(autouse=True)
+def _no_sample_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_kept", {})
+
+
 @pytest.fixture
-def site(live_server: Any, settings: Any) -> str:
-    """The address of a site that sends a strict Content-Security-Policy."""
-    settings.MIDDLEWARE = [CSP, *settings.MIDDLEWARE]
+def site(live_server: Any) -> str:
+    """The address of a site that sends a strict Content-Security-Policy (see `csp`)."""
     address: str = live_server.url
     return address
 

@@ -64,6 +64,13 @@ def test_what_is_written_more_often_than_read() -> None:
     assert "invalidated 250 times, and served 100 reads" in said.fault
 
 
+def test_what_writes_end_before_it_has_served_enough() -> None:
+    (said,) = advised(CachePolicy(ttl=60), hit=300, miss=200, load=200, fill=200, invalidation=150)
+    assert said.cause == "written"
+    assert "200 values were stored and served 300 reads: 1.5 each" in said.fault
+    assert "writes ended them 150 times" in said.fault
+
+
 def test_reads_around_the_cache() -> None:
     (said,) = advised(hit=100, bypass=100)
     assert said.cause == "bypass"
