@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .. import conf
@@ -43,6 +43,9 @@ RANGES = {
 }
 
 
+_TRIES = 5
+
+
 def totals(range_name: str, now: float | None = None) -> dict[str, Measured]:
     """What was measured in a range, by family. Raises `StoreUnavailable`.
 
@@ -56,7 +59,7 @@ def totals(range_name: str, now: float | None = None) -> dict[str, Measured]:
         (keys.block if number in span.parts else keys.sums)(level.name, number)
         for number in span.blocks
     ]
-    read = figures_of(conf.config()).read(span.start, names, now=now)
+    read = _read(span, names, None, now)
     found: dict[str, Numbers] = {}
     for number, block in zip(span.blocks, read.blocks, strict=True):
         for name, data in block.items():
@@ -89,7 +92,7 @@ def over_time(
     keys = conf.config().metrics_keys()
     names = [keys.block(level.name, number) for number in span.blocks]
     field = levels.ALL if family is None else family
-    read = figures_of(conf.config()).read(span.start, names, field, now=now)
+    read = _read(span, names, field, now)
     found: list[Numbers] = [{} for _ in range(points)]
     for number, data in zip(span.blocks, read.blocks, strict=True):
         first = (number * level.block - span.start) // level.slot
@@ -161,6 +164,19 @@ class _Span:
         for minute, fields in read.minutes.items():
             if self.start <= minute * 60 <= self.end:
                 yield minute, fields
+
+
+def _read(span: _Span, names: Sequence[bytes], field: str | None, now: float | None) -> Figures:
+    """What is rolled up and what is not, in as many answers as it takes, of one moment."""
+    figures = figures_of(conf.config())
+    for _ in range(_TRIES):
+        read = rest = figures.read(span.start, names, field, now=now)
+        while rest.next and rest.rolled == read.rolled:
+            rest = figures.read(rest.next * 60, now=now)
+            read.minutes.update(rest.minutes)
+        if rest.rolled == read.rolled:
+            break  # Else something was rolled up meanwhile, and may be missing, or there twice.
+    return read
 
 
 def _of(fields: Fields, family: str | None) -> Iterator[tuple[str, int]]:

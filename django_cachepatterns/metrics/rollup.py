@@ -7,8 +7,9 @@ rolling up twice, late, or by several at once changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from .. import conf
 from ..keys import MetricsKeys
@@ -17,9 +18,7 @@ from ..stores.figures import Fields, Put, RedisFigures
 from . import levels
 from .levels import ALL, MINUTE, Level, Numbers, Series
 
-MOST = 60
-"""Minutes that are rolled up at once."""
-_TRIES = 100
+_TRIES = 2000
 
 Blocks = dict[tuple[Level, int], dict[str, Series]]
 """Courses by family, by the number of the block."""
@@ -31,7 +30,7 @@ def roll_up(now: float | None = None) -> int:
     """Roll up the minutes that are over. Returns how many there were with figures in them.
 
     Call it every minute or so: by the Celery task `django_cachepatterns.roll_up_metrics`, or from
-    whatever else runs at times. Where nobody does, a process does it every ten minutes.
+    whatever else runs at times. Where nobody does, some process does it every few minutes.
 
     Args:
         now: in seconds since the epoch, instead of the server's clock.
@@ -43,24 +42,31 @@ def roll_up(now: float | None = None) -> int:
     done = 0
     for _ in range(_TRIES):
         rolled = _some(figures, keys, now)
-        if rolled is None:
-            continue  # Another was first, and has left others.
-        done += rolled
-        if rolled < MOST:
+        done += len(rolled.minutes)
+        if rolled.is_all:
             break
     return done
 
 
-def _some(figures: RedisFigures, keys: MetricsKeys, now: float | None) -> int | None:
-    """Roll up some minutes; `None` where another does so."""
-    seen = figures.read(0, now=now, most=MOST)
+class _Rolled(NamedTuple):
+    """Minutes that were rolled up, and whether those are all that were to be."""
+
+    minutes: Sequence[int]
+    is_all: bool
+
+
+def _some(figures: RedisFigures, keys: MetricsKeys, now: float | None) -> _Rolled:
+    """Roll up some minutes."""
+    seen = figures.read(0, now=now)
     over = {minute: each for minute, each in seen.minutes.items() if minute < seen.minute}
-    until = max(over) + 1 if len(over) >= MOST else seen.minute
+    until = min(seen.next or seen.minute, seen.minute)
     if not over and seen.rolled >= until:
-        return 0
+        return _Rolled((), True)
     blocks = _blocks(figures, keys, over)
     puts = list(_puts(keys, blocks, _fill(blocks, over)))
-    return len(over) if figures.roll(seen.rolled, until, over, puts) else None
+    if not figures.roll(seen.rolled, until, over, puts):
+        return _Rolled((), False)  # Another was first, and may have left some.
+    return _Rolled(tuple(over), until >= seen.minute)
 
 
 def _blocks(figures: RedisFigures, keys: MetricsKeys, minutes: Mapping[int, Fields]) -> Blocks:

@@ -30,7 +30,7 @@ LAST = 100
 OVERDUE = 3.0
 """Times that the setting METRICS_FLUSH_EVERY has passed when a request takes it on itself."""
 
-ROLL_OVERDUE = 10
+ROLL_OVERDUE = 3
 """Minutes after which a process rolls up figures where no task does."""
 
 

@@ -15,18 +15,24 @@ Fields = dict[str, int]
 """Numbers by field, which is the name of what is counted, `|`, and the family."""
 
 
+ENOUGH = 20_000
+"""Figures of minutes in one answer: the server is not held up for longer than by a page or two."""
+
+
 class Figures(NamedTuple):
     """Figures as they were at one moment.
 
     Args:
         rolled: the first minute that is not rolled up; 0: none is.
         minute: the minute that it is.
+        next: the minute to go on with, where there were too many figures for one answer; else 0.
         minutes: those from there on that were asked for, by the number of the minute.
         blocks: the hashes that were asked for, or their one field.
     """
 
     rolled: int
     minute: int
+    next: int
     minutes: dict[int, Fields]
     blocks: list[Any]
 
@@ -92,7 +98,7 @@ class RedisFigures:
         keys: Sequence[bytes] = (),
         field: str | None = None,
         now: float | None = None,
-        most: int = 2**31,
+        most: int = ENOUGH,
     ) -> Figures:
         """Read figures: minutes that are not rolled up, and hashes of those that are.
 
@@ -101,17 +107,18 @@ class RedisFigures:
             keys: of the hashes.
             field: the only one that is asked for.
             now: instead of the server's clock.
-            most: minutes that are given, of the oldest.
+            most: figures of minutes that are enough for one answer, the oldest first.
         """
         only = b"" if field is None else b":" + field.encode()
         arguments = (
             *(self._keys.raw, self._keys.rolled, b"%d" % since, _seconds(now)),
             *(b"%d" % most, only),
         )
-        rolled, last, minutes, blocks = self._run("metrics_read", keys, arguments)
+        rolled, last, following, minutes, blocks = self._run("metrics_read", keys, arguments)
         return Figures(
             int(rolled),
             int(last),
+            int(following),
             {int(minute): _numbers(found) for minute, found in minutes},
             blocks if field is not None else [_pairs(found) for found in blocks],
         )

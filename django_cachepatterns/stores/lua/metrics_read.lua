@@ -5,20 +5,24 @@
 -- ARGV[2]  the key of the first minute that is not rolled up
 -- ARGV[3]  the first second that is asked for
 -- ARGV[4]  the time in seconds, where it is not the server's; empty: it is
--- ARGV[5]  of how many minutes figures are given at most, of the oldest
+-- ARGV[5]  how many figures of minutes are enough: the server is not held up for long
 -- ARGV[6]  the only field of KEYS that is asked for, after a colon; empty: all of them
 --
--- Returns the first minute that is not rolled up, the minute that it is, for each minute from the
--- former to the latter its number and its fields and values, and for each key its fields and
--- values, or the value of the one field.
+-- Returns the first minute that is not rolled up, the minute that it is, the minute to go on with
+-- where these were enough (else 0), for each minute its number and its fields and values, and for
+-- each key its fields and values, or the value of the one field.
 local now = tonumber(ARGV[4]) or tonumber(redis.call('TIME')[1])
 local rolled = tonumber(redis.call('GET', ARGV[2])) or 0
 local last, most = math.floor(now / 60), tonumber(ARGV[5])
-local minutes, blocks = {}, {}
+local minutes, blocks, next, count = {}, {}, 0, 0
 for minute = math.max(rolled, math.floor(tonumber(ARGV[3]) / 60), last - 26 * 60), last do
   local found = redis.call('HGETALL', ARGV[1] .. string.format('%d', minute))
   if #found > 0 then minutes[#minutes + 1] = {minute, found} end
-  if #minutes >= most then break end
+  count = count + #found / 2
+  if count >= most and minute < last then
+    next = minute + 1
+    break
+  end
 end
 local field = string.sub(ARGV[6], 2)
 for at, key in ipairs(KEYS) do
@@ -28,4 +32,4 @@ for at, key in ipairs(KEYS) do
     blocks[at] = redis.call('HGET', key, field)
   end
 end
-return {rolled, last, minutes, blocks}
+return {rolled, last, next, minutes, blocks}
