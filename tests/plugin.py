@@ -12,6 +12,8 @@ import pytest
 
 from example_project.servers import running_servers
 
+from .browser.chromium import REMEDY, chromium
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
@@ -22,3 +24,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     servers = running_servers(durable=False)
     os.environ |= servers.__enter__().environment
     early_config.add_cleanup(lambda: servers.__exit__(None, None, None))
+
+
+def pytest_report_header() -> str:
+    """Say at the top which browser there is, or that tests are left out for want of one."""
+    return f"browser: {chromium() or f'none, so tests marked browser are left out. {REMEDY}'}"

@@ -6,11 +6,7 @@ import os
 import shutil
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
-REMEDY = (
-    "There is no Chromium to run the tests of the dashboard in. Install it (Debian and Ubuntu: "
-    "apt-get install chromium), name it in the variable CHROMIUM, or leave these tests out with "
-    "-m 'not browser'."
-)
+REMEDY = "Install Chromium (apt-get install chromium), or name one in the variable CHROMIUM."
 
 
 def chromium() -> str | None:
