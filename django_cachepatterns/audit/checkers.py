@@ -145,7 +145,7 @@ class LoaderChecker:
             asked = self._asked_in(name)
         except LookupError:
             return UNKNOWN
-        return asked if asked.key == name.key.encode("utf-8", "surrogateescape") else UNKNOWN
+        return asked if asked.key == name.raw else UNKNOWN
 
     def settled(self, asked: Asked, seen: Seen) -> Asked | str:
         return asked

@@ -29,7 +29,7 @@ class Asked(NamedTuple):
     @property
     def key(self) -> bytes:
         """Its key."""
-        return self.name.key.encode("utf-8", "surrogateescape")
+        return self.name.raw
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class Walk:
         return name if self._labels is None or name.label in self._labels else None
 
 
-def batches(steps: Iterable[list[Name]]) -> Iterator[tuple[Kind, list[Name]]]:
+def batches(steps: Iterable[list[Name]], size: int = BATCH) -> Iterator[tuple[Kind, list[Name]]]:
     """Keys in batches of one kind; each at most once in its batch, for SCAN may repeat itself."""
     waiting: dict[Kind, dict[Name, None]] = {}
     total = 0
@@ -94,7 +94,7 @@ def batches(steps: Iterable[list[Name]]) -> Iterator[tuple[Kind, list[Name]]]:
             some = waiting.setdefault(kind_of(name), {})
             total += name not in some
             some[name] = None
-            if len(some) >= BATCH:
+            if len(some) >= size:
                 kind = kind_of(name)
                 total -= len(some)
                 yield kind, list(waiting.pop(kind))

@@ -35,7 +35,7 @@ def describe(key: str | bytes) -> Described:
     name = name_of(key, config.values["KEY_PREFIX"])
     on_buffers = name.kind == names.BUFFER
     server = inspector_of(config, "BUFFER_CACHE" if on_buffers else "CACHE")
-    looked = server.look(name.key.encode("utf-8", "surrogateescape"))
+    looked = server.look(name.raw)
     data = looked.data
     said = Described(
         name.key,
@@ -114,7 +114,9 @@ def _value(
             shown = _shown(name, decoded(source, payload))
         except CodecError as error:
             problem = problem or f"It cannot be decoded ({error}); a reader loads it anew."
-    soft_ttl = (header.soft_expiry - looked.now) / 1000 if header.soft_expiry else None
+    # In an absence that field has no meaning, and an auditor may have used it.
+    stale_at = 0 if negative else header.soft_expiry
+    soft_ttl = (stale_at - looked.now) / 1000 if stale_at else None
     age = ages.of_value(looked, header, None if source is None else source.policy)
     return replace(
         said,

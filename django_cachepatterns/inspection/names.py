@@ -54,6 +54,11 @@ class Name(NamedTuple):
     rest: str
 
     @property
+    def raw(self) -> bytes:
+        """The key as the server has it."""
+        return self.key.encode("utf-8", "surrogateescape")
+
+    @property
     def database(self) -> str | None:
         """The alias of the database that a model's key is of; `None` where no such one is set."""
         return next((each for each in connections if keys.part(each) == self.alias), None)

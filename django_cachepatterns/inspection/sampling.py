@@ -123,10 +123,10 @@ def _by_family(server: RedisInspector, keys: Sequence[bytes]) -> Iterator[tuple[
         except UnknownKey:
             continue  # Our prefix is somewhere in the middle of it.
     of_functions = [name for name in named if name.kind == names.FUNCTION]
-    raw = [name.key.encode("utf-8", "surrogateescape") for name in of_functions]
+    raw = [name.raw for name in of_functions]
     starts = dict(zip(raw, server.starts_of(raw, HEAD_SIZE), strict=True))
     for name in named:
-        key = name.key.encode("utf-8", "surrogateescape")
+        key = name.raw
         yield family_of(name, starts.get(key)), key
 
 
