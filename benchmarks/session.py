@@ -22,7 +22,7 @@ from .tables import Table, between_marks, put
 
 BENCHMARKS = (
     *("hit", "page", "writes", "commands", "patterns", "herd", "wake", "refresh"),
-    *("counters", "live", "zipf", "flush", "leaderboard"),
+    *("counters", "live", "zipf", "flush", "leaderboard", "warm", "memory", "dashboard"),
 )
 PROCESSES = ("cachepatterns", "cacheops", "cachalot")
 STDOUT = "-"
@@ -84,7 +84,11 @@ def main(names: Sequence[str] = BENCHMARKS) -> int:
 def _measured(servers: Session, name: str, options: argparse.Namespace) -> Table:
     benchmark = import_module(f"benchmarks.{name}")
     rounds = str(options.rounds or benchmark.ROUNDS)
-    processes = [each for each in _processes(benchmark) if each in options.only]
+    processes = [
+        each
+        for each in _processes(benchmark)
+        if each in options.only or each not in PROCESSES  # `--only` is about peers.
+    ]
     table: Table = benchmark.table([servers.run(each, name, rounds) for each in processes])
     return table
 

@@ -57,6 +57,18 @@ class IndexedItem(Item, CachedModel):
     cache_policy = CachePolicy(ttl=3600, indexes=["active"])
 
 
+class WarmedItem(Item, CachedModel):
+    """This library, with rows that are warmed."""
+
+    cache_policy = CachePolicy(ttl=3600)
+
+
+class PointedItem(Item, CachedModel):
+    """The same, with lookups beside them."""
+
+    cache_policy = CachePolicy(ttl=3600, lookups=["slug"])
+
+
 class StoredItem(Item):
     """A plain model: where values that are written through are kept."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, time
 from typing import Any
 
 import msgspec
@@ -12,6 +13,8 @@ from msgspec.structs import asdict
 from ..exceptions import CodecError
 from . import Column, tagged
 
+MOST_SEEN = 1000
+"""Kinds of rows, by the types of their values, that are remembered to be right."""
 _PLAIN = frozenset({type(None), bool, float, str, bytes})
 _encoder = Encoder(decimal_format="string", uuid_format="bytes")
 
@@ -32,14 +35,28 @@ class MsgpackCodec:
             gc=False,
         )
         self._decode: Callable[[bytes], msgspec.Struct] = Decoder(row, ext_hook=_from_ext).decode
+        kinds = [column.kind for column in columns]
+        # Where a value's type says it all, rows of the same types need no second look.
+        self._is_typed = all(kind.type is not None and kind.item is None for kind in kinds)
+        self._zoned = [
+            (at, kind.accepts) for at, kind in enumerate(kinds) if kind.type in (datetime, time)
+        ]
+        self._seen: set[tuple[type[Any], ...]] = set()
 
     def encode(self, values: Iterable[Any]) -> bytes:
         """See `Codec`."""
-        pairs = zip(values, self._columns, strict=True)
+        row = tuple(values)
+        types = tuple(map(type, row))
         try:
-            return _encoder.encode([_carried(value, column) for value, column in pairs])
+            if types in self._seen and all(accepts(row[at]) for at, accepts in self._zoned):
+                return _encoder.encode(row)
+            pairs = zip(row, self._columns, strict=True)
+            data = _encoder.encode([_carried(value, column) for value, column in pairs])
         except tagged.UNWRITABLE as error:
             raise CodecError(str(error)) from error
+        if self._is_typed and len(self._seen) < MOST_SEEN:
+            self._seen.add(types)
+        return data
 
     def decode(self, payload: bytes) -> dict[str, Any]:
         """See `Codec`."""

@@ -6,7 +6,7 @@ import os
 import re
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
@@ -147,6 +147,35 @@ class RedisStore(Store):
         ]
         chunks = self._scripts(script("fill"), calls)
         return [reply == 1 for chunk in chunks for reply in chunk]
+
+    def post_fill(
+        self,
+        keys: Sequence[bytes],
+        lease: bytes,
+        values: Sequence[bytes],
+        done: Callable[[list[int] | StoreUnavailable], object],
+    ) -> None:
+        """`fill`, to be waited for by `settle()`: the next values are made meanwhile.
+
+        Args:
+            keys: few enough for one script.
+            values: for each key its entry, and its lifetime as text.
+            done: told 1 (stored) or 0 for each key, or the `StoreUnavailable` that came instead.
+        """
+        each, arguments = script("warm_fill"), [lease, *values]
+
+        def posted(reply: Any) -> None:
+            if isinstance(reply, NoScriptError | RedisConnectionError):
+                try:
+                    reply = self._script(each, keys, arguments)
+                except StoreUnavailable as error:
+                    reply = error
+            done(_unavailable(reply) if isinstance(reply, RedisError) else reply)
+
+        try:
+            self._channels.channel.post(_pack_script(b"EVALSHA", each.sha, keys, arguments), posted)
+        except RedisError as error:
+            done(_unavailable(error))
 
     def lease_refresh(
         self,

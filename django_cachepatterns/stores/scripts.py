@@ -50,8 +50,8 @@ BOARD_NAMES = (
 """Those of leaderboards; few connections need them."""
 METRICS_NAMES = ("metrics_add", "metrics_read", "metrics_roll")
 """Those of metrics; one connection of a process needs them."""
-WARMING_NAMES = ("warm",)
-"""That of warming; few processes need it."""
+WARMING_NAMES = ("warm", "warm_fill")
+"""Those of warming; few processes need them."""
 WITH_SCORES = frozenset({"score", "board_look", "board_install", "board_finish"})
 """Those that have `scores.lua` before them."""
 WITH_BATCHES = frozenset({"count", "put", "seal", "board_begin"}) | WITH_SCORES

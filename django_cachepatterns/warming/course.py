@@ -12,8 +12,10 @@ from .reports import OnProgress, Progress, Tally
 
 SAVE_EVERY = 1.0
 """Seconds between writes of the position."""
-FIRST = 100
-"""Rows of the first chunk, before anybody knows how large they are."""
+FIRST, LEAST = 100, 10
+"""Rows of the first chunk, before anybody knows how large they are, and of one of very large ones."""
+CHUNK_BYTES = 4 << 20
+"""What the entries of a chunk may hold, about: each thread has one in memory."""
 
 
 class Course:
@@ -59,7 +61,7 @@ class Course:
     def take(self) -> tuple[int, Chunk] | None:
         """The next chunk and its number, when its turn has come; `None` when there are no more."""
         with self._lock:
-            size = self._pace.most(MOST if self._next else FIRST)
+            size = self._pace.most(self._size())
             if self._left is not None:
                 size = min(size, self._left)
             chunk = self._walk.take(size) if size else None
@@ -72,6 +74,13 @@ class Course:
             number, self._next = self._next, self._next + 1
             self._pace.wait(rows)
             return number, chunk
+
+    def _size(self) -> int:
+        """Rows of the next chunk: fewer where they are large."""
+        if not self._next:
+            return FIRST
+        mean = self.tally.bytes // max(self.tally.filled, 1)
+        return max(LEAST, min(MOST, CHUNK_BYTES // max(mean, 1)))
 
     def finish(self, number: int, chunk: Chunk, tally: Tally) -> None:
         """A chunk is done. Raises `StoreUnavailable` where the position cannot be kept."""

@@ -12,7 +12,7 @@ from ..orm.loading import load_rows
 from ..orm.rows import CachedRows
 from ..transactions import open_writes, uncommitted, wrote
 from .chunks import Chunk, columns
-from .holding import LEASED, REFRESHED, VALID, Holding, Keys, Made
+from .holding import LEASED, REFRESHED, VALID, Holding, Keys, Stream
 from .pointing import LookupKeys, RowKeys
 from .reports import Tally
 
@@ -97,34 +97,45 @@ class _Filled:
         return publish or not loaded
 
     def _fill(self) -> Tally:
-        done = self._store(self._keys, self._row())
+        """Store what was loaded, with the lookups that lead to it."""
+        streams = [self._store(self._keys, self._row())]
         for kind, keys in zip(self._lookups, self._pointers, strict=True):
-            done += Tally(pointers=self._store(keys, self._pointer(kind, keys)).filled)
-        return done
+            streams.append(self._store(keys, self._pointer(kind, keys)))
+        self._holding.settle()
+        for stream, _, _ in streams:
+            stream.check()
+            metrics.count(self._rows.name, "fill", stream.stored)
+            metrics.count(self._rows.name, "filled_bytes", stream.bytes)
+            metrics.count(self._rows.name, "refused_fill", stream.refused)
+        (rows, unfit, gone), *pointers = streams
+        return Tally(
+            filled=rows.stored,
+            refused=rows.refused,
+            unfit=unfit,
+            gone=gone,
+            pointers=sum(stream.stored for stream, _, _ in pointers),
+            bytes=rows.bytes,
+        )
 
-    def _store(self, keys: Keys, make: _Make) -> Tally:
-        """Store what is held of one source, and give up what cannot be."""
-        made: list[Made] = []
+    def _store(self, keys: Keys, make: _Make) -> tuple[Stream, int, int]:
+        """Store what is held of one source, and give up what cannot be: it is unfit, or gone."""
+        stream = self._holding.stream()
         unused: dict[int, list[bytes]] = {LEASED: [], REFRESHED: []}
         found, loaded = self._chunk.found, self._loaded
         gone = unfit = 0
         for number, name, letter in keys.held():
             row = loaded.get(found[number][0])
-            entry_and_ttl = None if row is None or self._wrote(name) else make(row, number)
-            if entry_and_ttl is not None:
-                made.append(Made(name, letter, *entry_and_ttl))
+            made = None if row is None or self._wrote(name) else make(row, number)
+            if made is not None:
+                stream.put(name, letter, *made)
                 continue
             unused[letter].append(name)
             gone += row is None
             unfit += row is not None
+        stream.flush()
         for letter, names in unused.items():
             self._holding.release(names, letter)
-        stored = self._holding.fill(made)
-        filled = len(stored)
-        metrics.count(self._rows.name, "fill", filled)
-        metrics.count(self._rows.name, "filled_bytes", sum(len(each.data) for each in stored))
-        metrics.count(self._rows.name, "refused_fill", len(made) - filled)
-        return Tally(filled=filled, refused=len(made) - filled, unfit=unfit, gone=gone)
+        return stream, unfit, gone
 
     def _wrote(self, name: bytes) -> bool:
         return open_writes.count > 0 and wrote(self._rows.alias, name)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import compress
-from typing import NamedTuple
 
 from .. import entry
 from ..exceptions import StoreUnavailable
@@ -17,8 +17,8 @@ from ..stores.redis import Lot
 LEASED, REFRESHED, VALID = b"LRV"
 """Letters of `warm.lua`."""
 
-MOST_BYTES = 1 << 20
-"""Bytes that one script stores: few enough for the server to answer in time."""
+LOT_KEYS, LOT_BYTES = 128, 1 << 18
+"""What one script stores at most: little enough to be stored while the next is made."""
 
 
 @dataclass(slots=True)
@@ -45,15 +45,6 @@ class Keys:
         for row, name, state in zip(self.rows, self.names, self.states, strict=True):
             if state in (LEASED, REFRESHED):
                 yield row, name, state
-
-
-class Made(NamedTuple):
-    """A value to be stored. The lifetime is in milliseconds."""
-
-    name: bytes
-    letter: int
-    data: bytes
-    ttl: int
 
 
 class Holding:
@@ -94,14 +85,13 @@ class Holding:
         if store.epoch != epoch:
             raise StoreUnavailable("another server answers than before")
 
-    def fill(self, made: Sequence[Made]) -> list[Made]:
-        """Store values where the leases still stand. Returns those that were stored."""
-        stored: list[Made] = []
-        for letter, lease in self._leases.items():
-            for some in _in_batches([each for each in made if each.letter == letter]):
-                names, _, entries, ttls = zip(*some, strict=True)
-                stored += compress(some, self._store.fill(names, lease, entries, ttls))
-        return stored
+    def stream(self) -> Stream:
+        """What takes values, and stores each where its lease still stands."""
+        return Stream(self._store, self._leases)
+
+    def settle(self) -> None:
+        """Wait until all that was put into streams is done with."""
+        self._store.settle()
 
     def release(self, names: Sequence[bytes], letter: int) -> None:
         """Give leases up where they still stand; of a refresh with the value behind it."""
@@ -115,12 +105,60 @@ class Holding:
             self.release(names, LEASED)
 
 
-def _in_batches(made: Sequence[Made]) -> Iterator[Sequence[Made]]:
-    start = size = 0
-    for at, each in enumerate(made):
-        if size + len(each.data) > MOST_BYTES and at > start:
-            yield made[start:at]
-            start, size = at, 0
-        size += len(each.data)
-    if start < len(made):
-        yield made[start:]
+class Stream:
+    """Values on their way to the server: some are stored while the next ones are made.
+
+    Args:
+        store: where they go.
+        leases: by their letters.
+    """
+
+    def __init__(self, store: RedisStore, leases: Mapping[int, bytes]) -> None:
+        self._store = store
+        self._lots = {letter: _Lot(lease) for letter, lease in leases.items()}
+        self.stored = self.bytes = self.refused = 0
+        self._error: StoreUnavailable | None = None
+
+    def put(self, name: bytes, letter: int, data: bytes, ttl: int) -> None:
+        """Store a value, for `ttl` milliseconds."""
+        lot = self._lots[letter]
+        lot.names.append(name)
+        lot.values += (data, b"%d" % ttl)
+        lot.size += len(data)
+        if lot.size >= LOT_BYTES or len(lot.names) >= LOT_KEYS:
+            self._send(lot)
+
+    def flush(self) -> None:
+        """Send what is left."""
+        for lot in self._lots.values():
+            self._send(lot)
+
+    def check(self) -> None:
+        """Raise the `StoreUnavailable` that came in the place of an answer, if one did."""
+        if self._error is not None:
+            raise self._error
+
+    def _send(self, lot: _Lot) -> None:
+        names, values = lot.names, lot.values
+        lot.names, lot.values, lot.size = [], [], 0
+        if names:
+            self._store.post_fill(names, lot.lease, values, partial(self._done, values))
+
+    def _done(self, values: Sequence[bytes], reply: list[int] | StoreUnavailable) -> None:
+        if isinstance(reply, StoreUnavailable):
+            self._error = reply
+            return
+        stored = sum(reply)
+        self.stored += stored
+        self.refused += len(reply) - stored
+        self.bytes += sum(map(len, compress(values[::2], reply)))
+
+
+@dataclass(slots=True)
+class _Lot:
+    """Values that are sent together."""
+
+    lease: bytes
+    names: list[bytes] = field(default_factory=list)
+    values: list[bytes] = field(default_factory=list)
+    size: int = 0

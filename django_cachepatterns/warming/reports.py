@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Rows of one model, by what became of them; each is in one of the others beside `looked_at`.
+    """Rows of one model, by what became of them: `looked_at` is the sum of the others.
 
     Args:
         looked_at: rows that were found in the database.
@@ -20,6 +20,7 @@ class Tally:
         unfit: rows that cannot be stored: too large, or not to be carried by the codec.
         gone: rows that were deleted meanwhile.
         pointers: lookups (`slug=...`) that were stored beside the rows.
+        bytes: of the rows' entries that were stored.
     """
 
     looked_at: int = 0
@@ -30,6 +31,7 @@ class Tally:
     unfit: int = 0
     gone: int = 0
     pointers: int = 0
+    bytes: int = 0
 
     def __add__(self, other: Tally) -> Tally:
         pairs = {each.name: getattr(self, each.name) for each in fields(self)}

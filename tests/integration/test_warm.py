@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from time import monotonic
 from typing import Any
 
@@ -486,3 +488,32 @@ def test_a_tenants_rows_are_warmed_for_it(workers: int, redis_client: redis.Redi
         assert warm(Item, workers=workers).total.filled == 1
         assert redis_client.exists(key(Item, pk))
     assert not redis_client.exists(key(Item, pk))
+
+
+def peak_of(rows: int) -> int:
+    """Bytes that are held at most while so many rows are warmed."""
+    drop_entries(Item)
+    tracemalloc.start()
+    try:
+        assert warm(Item, limit=rows).total.filled == rows
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_chunks_of_large_rows_are_small() -> None:
+    behind(
+        "INSERT INTO testapp_everything (text) SELECT repeat(n::text, 40000) "
+        "FROM generate_series(100, 260) n"
+    )
+    done: list[int] = [0]
+    assert warm(Everything, on_progress=lambda each: done.append(each.done)).total.filled == 161
+    first, *sizes = (after - before for before, after in pairwise(done))
+    assert first == 100
+    assert max(sizes) <= 40
+
+
+def test_memory_does_not_grow_with_the_rows() -> None:
+    items(8000)
+    warm(Item)
+    assert peak_of(8000) < 1.2 * peak_of(2000)
