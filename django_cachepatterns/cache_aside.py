@@ -123,7 +123,7 @@ class CachedFunction(Generic[P, R]):
 
         In a transaction: from its commit on; until then this key goes past the cache.
         """
-        drop([self._asked(args, kwargs).key])
+        drop([self._asked(args, kwargs).key], self._name)
 
     async def ainvalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """The same from a coroutine, in the transaction that `sync_to_async` code is in."""

@@ -177,3 +177,21 @@ def every_index(family: bytes, attname: str) -> bytes:
 def query(family: bytes, digest: str) -> bytes:
     """The key of a query's result."""
     return family + f"~q:{digest}".encode()
+
+
+def family_in(stem: str, prefix: str) -> str | None:
+    """The family that metrics count an entry under, by its key without the last part.
+
+    `None` for functions, fragments and tags, whose keys do not say it.
+    """
+    whole = f":{stem}"
+    at = whole.find(f":{prefix}:")
+    if at < 0:
+        return None
+    rest = whole[at + len(prefix) + 2 :]
+    kind, _, name = rest.partition(":")
+    if kind == "value":
+        return None if name.startswith("#") else name
+    if name or kind in ("tag", "fn", "fragment"):
+        return None
+    return kind.partition("@")[0]

@@ -119,7 +119,7 @@ class ReadThrough:
 
     def invalidate_many(self, keys: Iterable[Any]) -> None:
         """The same for several keys, in one round trip."""
-        drop([asked.key for asked in self._all_asked(keys)])
+        drop([asked.key for asked in self._all_asked(keys)], self.name)
 
     async def aget(self, key: Any, default: Any = None) -> Any:
         """`get` in a coroutine."""

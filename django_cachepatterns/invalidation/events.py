@@ -16,7 +16,7 @@ from .. import conf
 from ..exceptions import PolicyError, StoreUnavailable
 from ..log_events import event
 from ..stores import store_of
-from ..transactions import write_log
+from ..transactions import noting, write_log
 from . import registry, touched, versions
 
 logger = logging.getLogger("django_cachepatterns")
@@ -123,6 +123,7 @@ def forget(model: type[Model]) -> None:
     """Drop every entry of a model."""
     config = conf.config()
     label = f"{config.values['KEY_PREFIX']}:{model._meta.label_lower}"
+    noting.invalidated([label.encode()], "forget")
     try:
         store_of(config).drop_family(label)
     except (StoreUnavailable, PolicyError) as error:

@@ -13,7 +13,7 @@ from .. import conf
 from ..exceptions import PolicyError, StoreUnavailable
 from ..log_events import event, seldom
 from ..stores import store_of
-from ..transactions import write_log
+from ..transactions import noting, write_log
 from ..transactions.state import in_transaction
 from . import events, registry, touched, versions
 
@@ -57,14 +57,23 @@ def invalidate(*targets: Model | type[Model] | str, using: str | None = None) ->
     drop(keys)
 
 
-def drop(keys: Iterable[bytes]) -> None:
-    """Drop entries and tags now, or where transactions are open, with their commit."""
+def drop(keys: Iterable[bytes], family: str | None = None) -> None:
+    """Drop entries and tags now, or where transactions are open, with their commit.
+
+    Args:
+        keys: theirs.
+        family: what metrics call it, where the keys do not say so.
+    """
     names = list(dict.fromkeys(keys))
     if not names:
         return
-    for connection in connections.all(initialized_only=True):
-        if in_transaction(connection):
-            write_log(connection.alias).begin(names)
+    open_ones = [each for each in connections.all(initialized_only=True) if in_transaction(each)]
+    for connection in open_ones:
+        write_log(connection.alias).begin(names)
+    if not open_ones:
+        noting.invalidated(names, "invalidate", family)
+    elif family is not None and not noting.is_known(names[0]):
+        noting.count(names, family)  # The end of the transaction counts those that it knows.
     try:
         store_of(conf.config()).drop(names)
     except (StoreUnavailable, PolicyError) as error:

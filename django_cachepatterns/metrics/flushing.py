@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
+from collections import Counter, deque
+from itertools import islice
 from time import monotonic
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ from . import counting, hot
 
 KEPT = 24 * 3600.0
 """Seconds for which the server remembers what was sent; what is older is given up."""
+
+MOST = 4000
+"""Figures in one command: the server is not held up for longer than by a page or two."""
 
 Totals = tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]
 
@@ -40,7 +44,7 @@ class Sender:
         self._token = entry.new_token().hex().encode()
         self._number = 0
         self._sent: Totals = Counter(), Counter()
-        self._batch: Batch | None = None
+        self._batches: deque[Batch] = deque()
         self.not_rolled = 0
         """For how many minutes nothing was rolled up, as the server said last."""
 
@@ -59,23 +63,25 @@ class Sender:
             return False
         try:
             # What was not sent before, and what is new. No more: others may go on counting.
-            for _ in range(2):
-                if self._batch is None:
-                    self._batch = self._next()
-                if self._batch is not None:
-                    self._send(self._batch, now)
-                    self._batch = None
+            self._send(now)
+            self._take()
+            self._send(now)
             return True
         finally:
             self._lock.release()
 
-    def _send(self, batch: Batch, now: float | None) -> None:
-        if monotonic() - batch.made_at > KEPT:
-            return
-        figures = figures_of(conf.config())
-        self.not_rolled = figures.add(self._token, batch.number, batch.figures, batch.hot, now)
+    def _send(self, now: float | None) -> None:
+        while self._batches:
+            batch = self._batches[0]
+            if monotonic() - batch.made_at < KEPT:
+                figures = figures_of(conf.config())
+                self.not_rolled = figures.add(
+                    self._token, batch.number, batch.figures, batch.hot, now
+                )
+            self._batches.popleft()
 
-    def _next(self) -> Batch | None:
+    def _take(self) -> None:
+        """Put what is new into batches: one, unless it is very much."""
         totals = counting.collected()
         figures: dict[str, int] = {}
         for total, sent in zip(totals, self._sent, strict=True):
@@ -84,11 +90,12 @@ class Sender:
                 if new:
                     figures[f"{key[1]}|{key[0]}"] = new
         sampled = hot.taken()
-        if not figures and not sampled:
-            return None
         self._sent = totals
-        self._number += 1
-        return Batch(self._number, figures, sampled, monotonic())
+        each = iter(figures.items())
+        while (part := dict(islice(each, MOST))) or sampled:
+            self._number += 1
+            self._batches.append(Batch(self._number, part, sampled, monotonic()))
+            sampled = {}
 
 
 _sender = Sender()

@@ -11,6 +11,7 @@ from ..exceptions import PolicyError, StoreUnavailable
 from ..log_events import event, seldom
 from ..stores import Store, store_of
 from .installable import MOST, Installable, install
+from .noting import invalidated
 
 logger = logging.getLogger("django_cachepatterns")
 
@@ -48,6 +49,7 @@ def end(keys: Sequence[bytes], writer: bytes, *, committed: bool = False) -> Non
         if not keys:
             return
     _deliver("end", keys, lambda store: store.post_end_write(keys, writer, partial(_ended, keys)))
+    invalidated(keys, "commit" if committed else "rollback")
 
 
 def _installed(keys: Sequence[bytes], writer: bytes) -> Sequence[bytes]:
