@@ -33,7 +33,35 @@ CACHEPATTERNS = {"KEY_PREFIX": PREFIX}
 ROOMY_URL = f"{REDIS_URL}?max_connections=1000"
 CACHES["roomy"] = {**CACHES["default"], "LOCATION": ROOMY_URL}
 
-if PROCESS == "cacheops":
+if PROCESS == "admin":
+    ALLOWED_HOSTS = ["localhost"]
+    ROOT_URLCONF = "example_project.config.urls"
+    STATIC_URL = "static/"
+    INSTALLED_APPS += [
+        f"django.contrib.{name}"
+        for name in ("admin", "auth", "contenttypes", "messages", "sessions", "staticfiles")
+    ]
+    INSTALLED_APPS += ["example_project.shop"]
+    MIDDLEWARE = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.messages.middleware.MessageMiddleware",
+    ]
+    TEMPLATES = [
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "APP_DIRS": True,
+            "OPTIONS": {
+                "context_processors": [
+                    "django.template.context_processors.request",
+                    "django.contrib.auth.context_processors.auth",
+                    "django.contrib.messages.context_processors.messages",
+                ],
+            },
+        },
+    ]
+elif PROCESS == "cacheops":
     INSTALLED_APPS += ["cacheops"]
     CACHEOPS_REDIS = ROOMY_URL
     CACHEOPS = {"benchmarks.cacheopsitem": {"ops": "all", "timeout": TTL}}

@@ -65,9 +65,9 @@ def declared() -> list[str]:
     return [model._meta.label_lower for model in registry.cached_models()]
 
 
-def is_buffer(name: str) -> bool:
-    """Whether a family is a write-behind buffer, of which no reads are counted."""
-    return name.lower() in {buffer.name.lower() for buffer in buffers.buffers()}
+def buffer_names() -> set[str]:
+    """The families that are write-behind buffers, of which no reads are counted; in lower case."""
+    return {buffer.name.lower() for buffer in buffers.buffers()}
 
 
 def _model(label: str) -> type[Model] | None:

@@ -11,7 +11,7 @@ from .. import conf
 from ..exceptions import PolicyError, StoreUnavailable
 from ..metrics import history
 from ..metrics.measured import Measured, total
-from .families import declared, is_buffer
+from .families import buffer_names, declared
 
 T = TypeVar("T")
 
@@ -46,6 +46,7 @@ class Glance:
     ) -> None:
         self.range, self.family = range_name, family
         self.now = now
+        self._over_time: dict[str | None, list[tuple[int, Measured]]] = {}
         self.down: dict[str, str] = {}
         """Why servers did not answer, by the setting that names them."""
 
@@ -75,10 +76,11 @@ class Glance:
     @cached_property
     def policies(self) -> dict[str, Measured]:
         """The same of families that are read: neither buffers nor what belongs to none."""
+        names = buffer_names()
         return {
             name: measured
             for name, measured in self.totals.items()
-            if name and not (is_buffer(name) and not measured.reads)
+            if name and (measured.reads or name.lower() not in names)
         }
 
     @cached_property
@@ -90,8 +92,12 @@ class Glance:
 
     def over_time(self, family: str | None = None) -> list[tuple[int, Measured]]:
         """The range step by step, of a family or of all."""
-        nothing: list[tuple[int, Measured]] = []
-        return self.ask(lambda: history.over_time(self.range, family, self.now), nothing)
+        if family not in self._over_time:
+            nothing: list[tuple[int, Measured]] = []
+            self._over_time[family] = self.ask(
+                lambda: history.over_time(self.range, family, self.now), nothing
+            )
+        return self._over_time[family]
 
     @cached_property
     def hottest(self) -> list[tuple[str, int]]:
