@@ -28,6 +28,7 @@ from .keys import KeySpace
 from .read_through import named_values
 from .stores import store_of
 from .stores.redis import glob
+from .transactions import noting
 
 Progress = Callable[[int], object]
 """Told, now and then, how many entries were dropped so far."""
@@ -76,7 +77,7 @@ def drop_entries(
     Raises `PolicyError` for a name that nothing cached has, and `StoreUnavailable`.
     """
     kinds = [kind for target in targets for kind in _kinds_of(target)]
-    return _drop(kinds, tenant, on_progress) if kinds else Dropped()
+    return _drop(kinds, tenant, on_progress, True) if kinds else Dropped()
 
 
 def drop_tags(
@@ -186,7 +187,12 @@ def _is_droppable(model: type[Model]) -> bool:
     return registry.is_tracked(model) and not model._meta.auto_created
 
 
-def _drop(kinds: Sequence[_Kind], tenant: Tenant, on_progress: Progress | None) -> Dropped:
+def _drop(
+    kinds: Sequence[_Kind],
+    tenant: Tenant,
+    on_progress: Progress | None,
+    named_by_metrics: bool = False,
+) -> Dropped:
     config = conf.config()
     store, roots = store_of(config), _roots(config, tenant)
     counts: Counter[str] = Counter()
@@ -194,6 +200,7 @@ def _drop(kinds: Sequence[_Kind], tenant: Tenant, on_progress: Progress | None) 
         named = _sorted(found, roots, kinds)
         for name, some in named.items():
             counts[name] += store.drop(some)
+            noting.invalidated(some, "invalidate", name if named_by_metrics else None)
         if on_progress is not None and named:
             on_progress(counts.total())
     return Dropped({name: number for name, number in counts.items() if number})

@@ -13,7 +13,7 @@ from .reports import OnProgress, Progress, Tally
 SAVE_EVERY = 1.0
 """Seconds between writes of the position."""
 FIRST, LEAST = 100, 10
-"""Rows of the first chunk, before anybody knows how large they are, and of one of very large ones."""
+"""Rows of the first chunk, before anybody knows how large they are; and of one of huge ones."""
 CHUNK_BYTES = 4 << 20
 """What the entries of a chunk may hold, about: each thread has one in memory."""
 

@@ -12,7 +12,7 @@ import redis
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
-from django_cachepatterns import ReadThrough, cache_aside, dropping, hooks, invalidate
+from django_cachepatterns import ReadThrough, cache_aside, dropping, hooks, invalidate, metrics
 from django_cachepatterns.conf import as_tenant, config
 from django_cachepatterns.exceptions import PolicyError, StoreUnavailable
 from django_cachepatterns.fragments import Fragment, fragment_policy
@@ -337,3 +337,25 @@ def test_as_a_program_it_exits_with_its_code(item: Item, redis_client: redis.Red
     assert (ended.returncode, ended.stderr) == (0, "")
     assert json.loads(ended.stdout)["families"]["testapp.item"] >= 1
     assert run(*command).returncode == 2
+
+
+def test_what_is_dropped_is_counted_and_told(item: Item) -> None:
+    Item.objects.get(pk=item.pk)
+    double(1)
+    before = metrics.by_family()
+    told: list[hooks.Invalidated] = []
+    with hooks.listening(after_invalidation=told.append):
+        dropping.drop_entries(Item)
+        dropping.drop_entries(double.name)
+    names = [name for each in told for name in each.names]
+    assert key_of(f"testapp.item:{item.pk}") in names
+    assert key_of("fn:flushed:1:of") in names
+    assert {each.reason for each in told} == {"invalidate"}
+    after = metrics.by_family()
+    for family in ("testapp.item", double.name):
+        counted = before.get(family, {}).get("invalidation", 0)
+        assert after[family]["invalidation"] > counted
+
+
+def key_of(end: str) -> bytes:
+    return f"{config().key_space().root}:{end}".encode()
