@@ -128,7 +128,8 @@ def add(name: str, hook: Callable[[Any], Any]) -> None:
 def remove(name: str, hook: Callable[[Any], Any]) -> None:
     """Have a hook called no more; nothing where it is not there."""
     with _lock:
-        globals()[name] = tuple(each for each in globals()[name] if each is not hook)
+        # By equality: a bound method is another object each time that it is asked for.
+        globals()[name] = tuple(each for each in globals()[name] if each != hook)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .auditing import Progress, audit
 from .keeping import last, last_complete, recent
+from .reads import Watch, watch, watching
 from .report import PROBLEMS, AuditReport, Difference, Finding
 
 __all__ = [
@@ -16,8 +17,11 @@ __all__ = [
     "Difference",
     "Finding",
     "Progress",
+    "Watch",
     "audit",
     "last",
     "last_complete",
     "recent",
+    "watch",
+    "watching",
 ]

@@ -47,7 +47,7 @@ def keep(report: AuditReport, inspector: RedisInspector) -> None:
     inspector.keep(_key("last"), text, KEPT_FOR)
     if report.is_complete:
         inspector.keep(_key("complete"), text, KEPT_FOR)
-    _keep_findings(findings, inspector)
+    keep_findings(findings, inspector)
 
 
 def cursor(inspector: RedisInspector) -> bytes:
@@ -61,7 +61,8 @@ def keep_cursor(at: bytes, inspector: RedisInspector) -> None:
     inspector.keep(_key("cursor"), at, KEPT_FOR)
 
 
-def _keep_findings(findings: Sequence[Finding], inspector: RedisInspector) -> None:
+def keep_findings(findings: Sequence[Finding], inspector: RedisInspector) -> None:
+    """Keep findings for `recent()`."""
     texts = [json.dumps(asdict(each)).encode() for each in findings]
     inspector.prepend(_key("findings"), texts, MOST_KEPT, KEPT_FOR)
 

@@ -38,6 +38,19 @@ class Tally:
         """How many of them are wrong."""
         return self._wrong.total()
 
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong, up to `MOST`."""
+        return tuple(self._findings)
+
+    def add(self, other: Tally) -> None:
+        """What another has found, which has logged it."""
+        self._skipped.update(other._skipped)
+        self._checked.update(other._checked)
+        self._wrong.update(other._wrong)
+        self._healed += other._healed
+        self._findings += other._findings[: MOST - len(self._findings)]
+
     def skip(self, reason: str, number: int = 1) -> None:
         """Entries were not compared."""
         if number:
@@ -82,7 +95,7 @@ class Tally:
             looked_at,
             self.checked,
             self.wrong,
-            tuple(self._findings),
+            self.findings,
             self._healed,
             self.allowed,
             dict(self._skipped),

@@ -58,7 +58,7 @@ class Result:
         compute: Callable[[], Any],
     ) -> None:
         self.name, self.policy, self.alias = name, policy, alias
-        self._key, self._tags, self._compute = key, tags, compute
+        self._key, self._tags, self.compute = key, tags, compute
         codec = _codec(policy.codec)
         self._encode, self._decode = codec.encode, codec.decode
         said = b"result" + policy.codec.encode() + schema
@@ -85,7 +85,7 @@ class Result:
         return any(wrote(self.alias, key) for key in (self._key, *self._tags))
 
     def load(self, asked: Sequence[str]) -> Loaded:
-        value = self._compute()
+        value = self.compute()
         publish = may_publish(self.alias)
         self.loaded(publish)
         return Loaded({_ASKED: value}, publish)
@@ -146,7 +146,7 @@ class ResultReader:
         values = Found(call)
         values.become("bypass", [_ASKED])
         call.loaded = True
-        computed = self.result._compute()
+        computed = self.result.compute()
         self._reader.note(values, is_call=True)
         return computed
 

@@ -49,6 +49,8 @@ def test_no_false_finding_while_writers_are_busy() -> None:
     assert audits >= AUDITS
     assert false >= FALSE, "the writers were not busy enough for this to show anything"
     _assert_that_everything_was_tried(compared, skipped, done)
+    assert not done["lists accused"]
+    assert done["lists"] > 20, done
     assert audit.audit().is_consistent
 
 

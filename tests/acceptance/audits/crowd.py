@@ -10,8 +10,9 @@ from contextlib import suppress
 from typing import Any
 
 from django.db import DatabaseError, connections, transaction
-from django.db.models import F
+from django.db.models import F, Sum
 
+from django_cachepatterns import audit
 from tests.testapp.models import Cafe, Item, Page, Place, UuidRow, Versioned, WrittenPiece
 
 from .ground import KEYS, titles, uuid_of
@@ -25,16 +26,21 @@ class _Regret(Exception):
 
 
 def busy(stop: Any, seed: int) -> dict[str, int]:
-    """Write and read until an event is set. Returns how often each thing was done."""
+    """Write and read until an event is set. Returns how often each thing was done.
+
+    Lists and counts are audited as they are read: `lists` were compared, `lists accused` wrong.
+    """
     done: Counter[str] = Counter()
     threads = [
         threading.Thread(target=_life, args=(stop, random.Random(seed + 1000 * number), done))
         for number in range(THREADS)
     ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with audit.watching(share=0.5) as watch:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    done.update({"lists": watch.checked, "lists accused": len(watch.findings)})
     return dict(done)
 
 
@@ -61,6 +67,11 @@ def _read(chance: random.Random) -> None:
     for model in (WrittenPiece, Versioned, Page, Cafe):
         list(model.objects.filter(pk__in=keys))
     list(UuidRow.objects.filter(pk__in=list(map(uuid_of, keys))))
+    for _ in range(2):
+        list(Item.objects.filter(name="a").cache(ttl=60))
+        list(WrittenPiece.objects.order_by("-rank", "pk").cache(ttl=60)[:5])
+        Versioned.objects.filter(n__gt=0).cache(ttl=60).count()
+        Item.objects.cache(ttl=60).aggregate(Sum("stock"))
     for find in (
         lambda: Item.objects.get(pk=keys[0]),
         lambda: Item.objects.get(slug=f"slug-{keys[1]}"),
