@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ... import audit
-from ...audit import AuditReport
+from ...audit import AuditReport, Finding
 from ..glance import Glance
 
 SHOWN = 10
@@ -16,7 +16,8 @@ SHOWN = 10
 def last(glance: Glance) -> dict[str, Any]:
     """The last report, and what audits have found lately; nothing where nobody has audited."""
     report: AuditReport | None = glance.ask(audit.last, None)
-    found = glance.ask(audit.recent, []) if report is not None else []
+    nothing: list[Finding] = []
+    found = glance.ask(audit.recent, nothing) if report is not None else nothing
     complete = glance.ask(audit.last_complete, None) if report is not None else None
     return {
         "report": report,
