@@ -17,12 +17,13 @@ class CachePatternsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, hooks, tracking  # noqa: F401 - the checks register themselves
+        from . import at_exit, checks, hooks, tracking  # noqa: F401 - the checks register themselves
         from .invalidation import events
         from .metrics import sending
 
         tracking.start()
         sending.install()
+        at_exit.end_well_under_uvicorn()
         hooks.refreshers["celery"] = _send_to_celery
         for signal, receiver in (
             (signals.post_migrate, events.after_migrate),

@@ -19,3 +19,11 @@ def count(pk: int, by: int) -> None:
     from tests.testapp.models import Page
 
     Page.view_counter.increment(pk, by)
+
+
+@app.task(name="tests.read")
+def read(pk: int) -> str:
+    """Read in a worker."""
+    from tests.testapp.models import Item
+
+    return Item.objects.get(pk=pk).name

@@ -17,6 +17,8 @@ from collections.abc import Callable
 
 import django
 
+from django_cachepatterns.metrics import flushing, sending
+
 PAGE = 10
 FAMILY = "testapp.item"
 
@@ -73,15 +75,12 @@ def leaves_threads_running(first: int, threads: int, reads: int) -> None:
 
 def forks(first: int, threads: int, reads: int) -> None:
     """Parent and child read half each; none of it is counted by both."""
-    from tests.testapp.models import Item
-
     half = threads // 2
     load(first, half, reads)
     child = os.fork()
     load(first, threads - half, reads) if not child else os.waitpid(child, 0)
     if not child:
         sys.exit(0)
-    assert Item is not None
 
 
 def _in_process(kind: str) -> Callable[..., None]:
@@ -102,6 +101,30 @@ def _worker(*what: int) -> None:
     load(*what)
 
 
+def flushes_aloud(first: int, threads: int, reads: int) -> None:
+    """Reads until it is killed, and says how many reads each flush must have brought home."""
+    done = [0] * threads
+    sender = flushing.sender()
+    plain = sender.flush
+
+    def flush(*args: object, **kwargs: object) -> bool:
+        before = sum(done)
+        sent = plain(*args, **kwargs)
+        print("flushed", before, flush=True)
+        return sent
+
+    def keep_reading(at: int) -> None:
+        from tests.testapp.models import Item
+
+        while True:
+            Item.objects.get(pk=first + done[at] % PAGE)
+            done[at] += 1
+
+    sender.flush = flush
+    for at in range(threads):
+        threading.Thread(target=keep_reading, args=(at,)).start()
+
+
 def is_told(*what: int) -> None:
     """Reads, says so, and reads again each time that it is told to, until it is killed."""
     load(*what)
@@ -114,12 +137,33 @@ def is_told(*what: int) -> None:
 ENDINGS: dict[str, Callable[..., None]] = {
     **{
         each.__name__: each
-        for each in (returns, exits, raises, leaves_threads_running, forks, is_told)
+        for each in (
+            *(returns, exits, raises, leaves_threads_running, forks),
+            *(is_told, flushes_aloud),
+        )
     },
     "process_by_fork": _in_process("fork"),
     "process_by_spawn": _in_process("spawn"),
 }
 
+SABOTAGE: dict[str, Callable[[], None]] = {
+    "sends nothing at its end": lambda: setattr(sending.Ticker, "end", lambda ticker: None),
+    "counts what its parent has counted": lambda: setattr(
+        flushing.counting, "_running", _Unforgettable()
+    ),
+}
+"""What would be wrong without a part of it, so that the test is known to notice."""
+
+
+class _Unforgettable(dict):
+    """Counts that a forked child does not forget."""
+
+    def clear(self) -> None:
+        pass
+
+
 if __name__ == "__main__":
     django.setup()
+    if sabotage := os.environ.get("PROCESS_SABOTAGE"):
+        SABOTAGE[sabotage]()
     ENDINGS[sys.argv[1]](*map(int, sys.argv[2:]))
