@@ -92,11 +92,13 @@ def usage(message: str) -> NoReturn:
 
 
 def away(error: StoreUnavailable) -> str:
-    """What to say where the cache server does not answer."""
-    alias = conf.config().values["CACHE"]
+    """What to say where a server does not answer."""
+    values = conf.config().values
+    aliases = dict.fromkeys((values["CACHE"], values["BUFFER_CACHE"]))
     return (
-        f"The cache server does not answer: {error}. See that the server of CACHES[{alias!r}] "
-        "runs, and is reached from here; then try again."
+        f"The cache server does not answer: {error}. See that the server of "
+        f"{' and '.join(f'CACHES[{alias!r}]' for alias in aliases)} runs, and is reached from "
+        "here; then try again."
     )
 
 

@@ -216,6 +216,20 @@ def test_the_command_retries(page: Page, letter: DeadLetter) -> None:
     assert command() == "There are no dead letters.\n"
 
 
+def test_the_command_says_so_in_one_json_document(page: Page, letter: DeadLetter) -> None:
+    (listed,) = json.loads(command("--list", "--json"))["letters"]
+    assert (listed["buffer"], listed["member"]) == (letter.buffer, letter.member)
+    out = StringIO()
+    with pytest.raises(CommandError):
+        call_command("retry_dead_letters", "--json", stdout=out, stderr=StringIO())
+    report = json.loads(out.getvalue())
+    assert report["counts"] == {"refused": 1}
+    assert "Not written: 1 of 1" in report["error"]
+    mend(page)
+    assert json.loads(command("--json"))["counts"] == {"written": 1}
+    assert json.loads(command("--json")) == {"letters": []}
+
+
 def test_the_command_knows_no_other_names() -> None:
     with pytest.raises(CommandError, match="Use one of:"):
         command("nothing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,6 +61,29 @@ def test_it_says_what_it_did(page: Page) -> None:
     assert in_database(page) == 2
 
 
+def test_it_says_so_in_one_json_document(page: Page) -> None:
+    Page.view_counter.increment_many({page.pk: 2, page.pk + 1: 9})
+    (line,) = flushed("testapp.Page.views", "--json")
+    report = json.loads(line)["buffers"]["testapp.Page.views"]
+    assert report == {
+        "batches": 1,
+        "rows": 1,
+        "dropped": 1,
+        "refused": 0,
+        "error": None,
+        "waiting": 0,
+    }
+
+
+def test_where_it_fails_the_document_says_why(page: Page) -> None:
+    out = StringIO()
+    with outage(), pytest.raises(CommandError):
+        call_command("flush_write_behind", "testapp.Page.views", "--json", stdout=out)
+    report = json.loads(out.getvalue())
+    assert "outage" in report["error"]
+    assert report["buffers"]["testapp.Page.views"]["waiting"] is None
+
+
 def test_all_buffers_where_none_is_named(page: Page) -> None:
     visit = Visit.objects.create()
     Page.view_counter.increment(page.pk)
@@ -73,14 +97,16 @@ def test_all_buffers_where_none_is_named(page: Page) -> None:
 
 
 def test_an_unknown_name_is_an_error_that_names_the_known_ones() -> None:
-    with pytest.raises(CommandError, match=r"'nothing'.*testapp\.Page\.views"):
+    with pytest.raises(CommandError, match=r"'nothing'.*testapp\.Page\.views") as failed:
         flushed("nothing")
+    assert failed.value.returncode == 2
 
 
 @pytest.mark.parametrize("arguments", [["--every=3"], ["--loop", "--every=0"]])
 def test_every_is_of_the_loop(arguments: list[str]) -> None:
-    with pytest.raises(CommandError, match="--every"):
+    with pytest.raises(CommandError, match="--every") as failed:
         flushed(*arguments)
+    assert failed.value.returncode == 2
 
 
 def test_what_another_flusher_holds_is_waited_for_and_flushed(page: Page) -> None:
@@ -216,6 +242,9 @@ def test_prune_ledger_says_how_many(page: Page) -> None:
     out = StringIO()
     call_command("prune_ledger", stdout=out, skip_checks=True)
     assert out.getvalue() == "default: applied batches forgotten: 1.\n"
+    out = StringIO()
+    call_command("prune_ledger", "--json", stdout=out, skip_checks=True)
+    assert json.loads(out.getvalue()) == {"forgotten": {"default": 0}}
     with outage(), pytest.raises(CommandError, match="Nothing was pruned"):
         call_command("prune_ledger", stdout=out, skip_checks=True)
 

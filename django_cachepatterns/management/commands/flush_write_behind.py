@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-
-from ...exceptions import CachePatternsError, PolicyError
+from ...exceptions import CachePatternsError
 from ...write_behind import registry
 from ...write_behind.buffer import Buffer
 from ...write_behind.loop import Loop
@@ -18,14 +14,17 @@ from ...write_behind.patience import flush_in_turn
 from ...write_behind.reports import Flushed
 from ...write_behind.tenants import rows_waiting
 from ...write_behind.troubles import Troubles, why
+from ..reporting import Failure, Report, ReportingCommand, usage
+from ..signals import ended_by_signals
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     """Flushes once, or in a loop. Exits with 1 where something could not be flushed."""
 
     help = "Flushes write-behind buffers to the database: once, or with --loop until it is stopped."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument("names", nargs="*", metavar="name", help="buffers; default: all")
         parser.add_argument(
             "--loop",
@@ -39,71 +38,61 @@ class Command(BaseCommand):
             help="with --loop: the time between flushes, in place of the buffers' own",
         )
 
-    def handle(
+    def run(
         self, *args: Any, names: Sequence[str], loop: bool, every: float | None, **options: Any
-    ) -> None:
+    ) -> Report:
         """Flush. Raises `CommandError`."""
         if every is not None and not (loop and every > 0):
-            raise CommandError("--every is a positive number of seconds, for --loop.")
-        try:
-            buffers = registry.chosen(names)
-        except PolicyError as error:
-            raise CommandError(str(error)) from error
+            usage("--every is a positive number of seconds, for --loop.")
+        buffers = registry.chosen(names)
         if not buffers:
-            self.stdout.write("There are no write-behind buffers.")
-        elif loop:
-            self._loop(buffers, every)
-        else:
-            self._once(buffers)
+            self.tell("There are no write-behind buffers.")
+            return {"buffers": {}}
+        return self._loop(buffers, every) if loop else self._once(buffers)
 
-    def _once(self, buffers: Sequence[Buffer[Any]]) -> None:
+    def _once(self, buffers: Sequence[Buffer[Any]]) -> Report:
+        report: dict[str, Any] = {"buffers": {}}
         failed = []
         for buffer in buffers:
             done = flush_in_turn(buffer)
-            self.stdout.write(f"{buffer.name}: {_did(done)}; {_waits(buffer)}.")
+            rows = _waiting(buffer)
+            self.tell(f"{buffer.name}: {_did(done)}; {_waits(rows)}.")
+            report["buffers"][buffer.name] = {**_counts(done), "waiting": rows}
             if done.errors or done.held:
                 failed.append(f"{buffer.name}: {why(done) or 'another flusher is at it'}")
         if failed:
-            raise CommandError(
+            raise Failure(
                 "Not everything could be flushed. What waits goes on waiting; try again.\n"
-                + "\n".join(failed)
+                + "\n".join(failed),
+                report,
             )
+        return report
 
-    def _loop(self, buffers: Sequence[Buffer[Any]], every: float | None) -> None:
-        loop = Loop(buffers, every, Troubles(self._complain, self._say))
-        with _ended_by_signals(loop):
-            self._say(f"Flushing {', '.join(buffer.name for buffer in buffers)}.")
+    def _loop(self, buffers: Sequence[Buffer[Any]], every: float | None) -> Report:
+        loop = Loop(buffers, every, Troubles(self.complain, self.say))
+        with ended_by_signals(loop.stop):
+            self.say(f"Flushing {', '.join(buffer.name for buffer in buffers)}.")
             loop.run()
         # A second signal ends the drain, too.
         done = loop.drain()
         if done.errors or done.held:
-            self._complain(
+            self.complain(
                 "Not everything could be flushed; what waits is left to the next flush. "
                 + (why(done) or "Another flusher is at it, or was a moment ago.")
             )
-        self._say(f"Ended, after a last flush: {_did(done)}.")
-
-    def _say(self, text: str) -> None:
-        self.stdout.write(text)
-        self.stdout.flush()
-
-    def _complain(self, text: str) -> None:
-        self.stderr.write(text)
-        self.stderr.flush()
+        self.say(f"Ended, after a last flush: {_did(done)}.")
+        return {"last_flush": _counts(done)}
 
 
-@contextmanager
-def _ended_by_signals(loop: Loop) -> Iterator[None]:
-    """SIGTERM and SIGINT stop a loop, in this block."""
-    before = {
-        number: signal.signal(number, lambda *_: loop.stop())
-        for number in (signal.SIGTERM, signal.SIGINT)
+def _counts(done: Flushed) -> dict[str, Any]:
+    """What a flush did, for a JSON document."""
+    return {
+        "batches": done.batches,
+        "rows": done.rows,
+        "dropped": done.dropped,
+        "refused": done.refused,
+        "error": (why(done) or "another flusher is at it") if done.errors or done.held else None,
     }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _did(done: Flushed) -> str:
@@ -115,10 +104,16 @@ def _did(done: Flushed) -> str:
     return ", ".join(parts)
 
 
-def _waits(buffer: Buffer[Any]) -> str:
+def _waiting(buffer: Buffer[Any]) -> int | None:
+    """Rows that wait; `None` where the server does not say."""
     try:
-        rows = rows_waiting(buffer)
+        return rows_waiting(buffer)
     except CachePatternsError:
+        return None
+
+
+def _waits(rows: int | None) -> str:
+    if rows is None:
         return "what waits cannot be seen"
     return f"{_number(rows, 'row')} waiting" if rows else "nothing waits"
 

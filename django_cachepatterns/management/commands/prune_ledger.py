@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError
 
 from ...exceptions import CachePatternsError
 from ...write_behind.pruning import prune
 from ...write_behind.troubles import reason_of
+from ..reporting import Failure, Report, ReportingCommand
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     """Forgets batches that reached the database longer ago than LEDGER_KEEP."""
 
     help = "Forgets batches that reached the database longer ago than the setting LEDGER_KEEP says."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def run(self, *args: Any, **options: Any) -> Report:
         """Prune. Raises `CommandError`."""
         try:
             pruned = prune()
         except (CachePatternsError, DatabaseError, InterfaceError) as error:
-            raise CommandError(f"Nothing was pruned: {reason_of(error)}") from error
+            raise Failure(f"Nothing was pruned: {reason_of(error)}") from error
         for alias, number in pruned.items():
-            self.stdout.write(f"{alias}: applied batches forgotten: {number}.")
+            self.tell(f"{alias}: applied batches forgotten: {number}.")
         if not pruned:
-            self.stdout.write("There are no write-behind buffers.")
+            self.tell("There are no write-behind buffers.")
+        return {"forgotten": pruned}
