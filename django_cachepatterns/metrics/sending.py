@@ -30,6 +30,8 @@ LAST = 100
 OVERDUE = 3.0
 """Times that the setting METRICS_FLUSH_EVERY has passed when a request takes it on itself."""
 
+IDLE = 5.0
+"""Seconds between two looks at the settings, where these say that nothing is sent."""
 ROLL_OVERDUE = 3
 """Minutes after which a process rolls up figures where no task does."""
 
@@ -42,6 +44,7 @@ class Ticker:
         self._thread: threading.Thread | None = None
         self._sent_at = monotonic()
         self._is_away = False
+        self._ended = threading.Event()
 
     def start(self) -> None:
         """Have figures sent from now on, where the settings say so."""
@@ -67,6 +70,7 @@ class Ticker:
 
     def end(self) -> None:
         """Send what is left: the process ends."""
+        self._ended.set()
         if _every():
             self.send(wait=1, level=logging.DEBUG)
 
@@ -92,14 +96,10 @@ class Ticker:
         self.__init__()  # type: ignore[misc]
 
     def _work(self) -> None:
-        pause = threading.Event()
-        first = True
-        while True:
-            every = _every()
-            # Processes that were started together need not send together.
-            pause.wait((every or 5.0) * (random() if first else 1.0))
-            first = False
-            if every:
+        share = random()  # Processes that were started together need not send together.
+        while not self._ended.wait((_every() or IDLE) * share):
+            share = 1.0
+            if _every():
                 self.send()
                 self._roll_up_overdue()
 
