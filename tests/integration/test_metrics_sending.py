@@ -25,7 +25,8 @@ FAMILY = "sent"
 @pytest.fixture(autouse=True)
 def _nothing_was_sent(redis_client: Any) -> None:
     flushing.flush()
-    redis_client.delete(*redis_client.scan_iter("*:metrics:*"))
+    for key in list(redis_client.scan_iter("*:metrics:*")):
+        redis_client.delete(key)
 
 
 def sent() -> int:
