@@ -79,6 +79,19 @@ def test_no_stale_or_dirty_answers() -> None:
     assert not verdict.untried, verdict.details()
 
 
+def test_no_stale_or_dirty_reads_while_others_warm_and_drop() -> None:
+    areas = (ROWS, LOOKUPS, LISTS, WRITE_THROUGH)
+    workload = Workload(seconds=8, readers=MIXES[ATOMIC], areas=areas, warmers=2)
+    verdict = check(workload, "cachepatterns", _patient())
+    print(verdict.text())
+    assert not verdict.faults, verdict.text()
+    assert verdict["warmed"] > 300, verdict.details()
+    assert verdict["dropped"] > 30, verdict.details()
+    for reason in ("written meanwhile", "others were at it"):
+        assert verdict[f"not warmed: {reason}"] > 0, verdict.details()
+    assert not verdict["corrupt"] + verdict["error"] + verdict["lost_mark"], verdict.details()
+
+
 def test_a_cache_written_by_hand_is_caught() -> None:
     stale = dirty = 0
     unsuspected = {*AREAS} - {LOOKUPS}
@@ -102,6 +115,7 @@ def test_a_cache_written_by_hand_is_caught() -> None:
         ("publishes-snapshots", MIXES[REPEATABLE_READ], (ROWS, LOOKUPS)),
         ("without-tags", MIXES[AUTOCOMMIT], (LISTS, COUNTS, FUNCTIONS)),
         ("without-old-values", MIXES[AUTOCOMMIT], (LISTS, COUNTS)),
+        ("warms-without-leases", MIXES[AUTOCOMMIT], (ROWS, LOOKUPS)),
         ("installs-unchecked", MIXES[AUTOCOMMIT], (WRITE_THROUGH,)),
     ],
 )
@@ -110,7 +124,14 @@ def test_each_safeguard_is_missed(
 ) -> None:
     for seed in range(ROUNDS):
         hot = 4 if WRITE_THROUGH in areas else 2
-        workload = Workload(seconds=4, readers=readers, writers=hot, areas=areas, seed=seed)
+        workload = Workload(
+            seconds=4,
+            readers=readers,
+            writers=hot,
+            warmers=int(sabotage.startswith("warms")),
+            areas=areas,
+            seed=seed,
+        )
         verdict = check(workload, sabotage, _patient())
         print(verdict.text())
         if verdict["stale"] + verdict["dirty"]:

@@ -28,6 +28,7 @@ def main() -> int:
         seconds=options.seconds,
         readers=tuple(options.reader or KINDS),
         writers=options.writers,
+        warmers=options.warmers,
         gap=options.gap,
         areas=_chosen(options.areas),
         threads=options.threads,
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         help="one reader process of this kind; may be given several times (default: one of each)",
     )
     parser.add_argument("--writers", type=int, default=2, help="writer processes")
+    parser.add_argument("--warmers", type=int, default=0, help="processes that warm and drop")
     parser.add_argument(
         "--gap", type=float, default=Workload.gap, help="mean seconds between two writes of one"
     )

@@ -21,6 +21,7 @@ from .workload import Workload
 
 READ = "tests.acceptance.history.readers:read"
 WRITE = "tests.acceptance.history.writers:write"
+WARM = "tests.acceptance.history.warmers:warm_and_drop"
 SESSION_ENGINE = "django_cachepatterns.contrib.sessions"
 PATIENCE = 60.0
 """Seconds that a process may take longer than the run."""
@@ -35,6 +36,7 @@ def check(workload: Workload, name: str, scene: Scene) -> Verdict:
         Job(READ, (workload, name, kind, number)) for number, kind in enumerate(workload.readers)
     ]
     jobs += [Job(WRITE, (workload, name, number)) for number in range(workload.writers)]
+    jobs += [Job(WARM, (workload, name, number)) for number in range(workload.warmers)]
     if name != "control":  # Its engine is Django's own.
         scene = replace(scene, session_engine=SESSION_ENGINE)
     with override_settings(SESSION_ENGINE=scene.session_engine), laid(workload.areas):

@@ -66,6 +66,14 @@ class InstallsUnchecked(CachePatterns):
         RedisStore.install = _install_anyway  # type: ignore[method-assign]
 
 
+class WarmsWithoutLeases(CachePatterns):
+    """What is warmed is stored whatever has become of its lease, where no write is under way."""
+
+    def __init__(self, areas: tuple[str, ...]) -> None:
+        super().__init__(areas)
+        RedisStore.post_fill = _post_unmarked  # type: ignore[method-assign]
+
+
 def _drop(store: RedisStore, keys: Sequence[bytes], *_: Any) -> int:
     store.drop(keys)
     return 0
@@ -86,6 +94,17 @@ def _fill_unmarked(
             store.lease_over([key], [there], lease, 10_000)
         stored += _honest_fill(store, [key], lease, [data], [ttl])
     return stored
+
+
+def _post_unmarked(
+    store: RedisStore,
+    keys: Sequence[bytes],
+    lease: bytes,
+    values: Sequence[bytes],
+    done: Any,
+) -> None:
+    ttls = [int(ttl) for ttl in values[1::2]]
+    done(list(map(int, _fill_unmarked(store, keys, lease, values[::2], ttls))))
 
 
 def _load_and_publish(*args: Any) -> tuple[Any, bool]:

@@ -21,6 +21,7 @@ SUBJECTS = {
     "publishes-snapshots": "tests.acceptance.history.sabotage:PublishesSnapshots",
     "without-tags": "tests.acceptance.history.sabotage:WithoutTags",
     "without-old-values": "tests.acceptance.history.sabotage:WithoutOldValues",
+    "warms-without-leases": "tests.acceptance.history.sabotage:WarmsWithoutLeases",
     "installs-unchecked": "tests.acceptance.history.sabotage:InstallsUnchecked",
 }
 

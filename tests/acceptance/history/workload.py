@@ -24,6 +24,8 @@ class Workload:
     threads: int = 2
     """How many read in each reader process."""
     writers: int = 2
+    warmers: int = 0
+    """Processes that warm and drop what the others read and write."""
     gap: float = 0.004
     """The mean time between two writes of one writer. Without one there would be few hits."""
     write_pause: float = 0.003
