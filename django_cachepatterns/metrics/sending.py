@@ -19,6 +19,7 @@ from django.core.signals import request_finished
 
 from .. import at_exit, conf
 from ..exceptions import CachePatternsError
+from ..log_events import event
 from ..stores import figures_of
 from . import counting, flushing
 from .rollup import roll_up
@@ -87,7 +88,8 @@ class Ticker:
         except (CachePatternsError, ImproperlyConfigured) as error:
             if not self._is_away:
                 self._is_away = True
-                logger.log(level, "Figures could not be sent, and are kept: %s", error)
+                extra = event("metrics_undelivered", error=str(error))
+                logger.log(level, "Figures could not be sent, and are kept: %s", error, extra=extra)
         else:
             self._is_away = False
 
@@ -113,7 +115,8 @@ class Ticker:
             if figures_of(conf.config()).claim_roll(ROLL_OVERDUE * 60):
                 roll_up()
         except (CachePatternsError, ImproperlyConfigured) as error:
-            logger.debug("Figures could not be rolled up, and are later: %s", error)
+            extra = event("metrics_not_rolled", error=str(error))
+            logger.debug("Figures could not be rolled up, and are later: %s", error, extra=extra)
 
 
 TICKER = Ticker()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import path
 from django.utils import timezone
@@ -15,6 +16,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from django_cachepatterns import metrics as counters
+from django_cachepatterns.audit import audit
 from django_cachepatterns.contrib.prometheus import CachePatternsCollector, metrics
 from django_cachepatterns.contrib.prometheus.histograms import EDGES, buckets_and_sum
 from django_cachepatterns.metrics.histogram import bucket_of_ns
@@ -152,6 +154,19 @@ def test_dead_letters() -> None:
         refused_at=timezone.now(),
     )
     assert scrape()[buffer] == 1
+
+
+def test_what_the_auditor_last_saw(redis_client: Any) -> None:
+    assert not any(name.startswith("cachepatterns_audit") for name, _ in scrape())
+    item = Item.objects.create(name="i", slug="i")
+    Item.objects.get(pk=item.pk)
+    with connection.cursor() as cursor:  # Behind the library's back.
+        cursor.execute("UPDATE testapp_item SET name = 'other' WHERE id = %s", [item.pk])
+    report = audit()
+    found = scrape()
+    assert found["cachepatterns_audit_findings", ()] == report.found == 1
+    assert found["cachepatterns_audit_checked", ()] == report.checked
+    assert found["cachepatterns_audit_timestamp_seconds", ()] == pytest.approx(report.started)
 
 
 def test_a_dead_server_is_a_figure_and_no_error(caplog: Any) -> None:

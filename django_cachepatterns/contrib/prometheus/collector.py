@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from ... import conf
+from ... import audit, conf
 from ...exceptions import CachePatternsError
 from ...log_events import event, seldom
 from ...metrics import flushing
@@ -56,6 +56,7 @@ class CachePatternsCollector(Collector):
             yield from _outcomes(families)
             yield from _bytes(families)
             yield from _durations(families)
+            yield from _audit()
         yield from _write_behind()
 
 
@@ -125,6 +126,20 @@ def _durations(families: dict[str, Measured]) -> Iterator[Metric]:
             loads.add_metric((family,), *buckets_and_sum(each.times["load"]))
     yield reads
     yield loads
+
+
+def _audit() -> Iterator[Metric]:
+    """What the auditor last saw; nothing where it has not run."""
+    report = _ask("audit", audit.last)
+    if report is None:
+        return
+    for name, help_text, value in (
+        ("findings", "Entries that the last audit found to be wrong.", report.found),
+        ("checked", "Entries that it compared with the database.", report.checked),
+        ("healed", "Wrong entries that it deleted.", report.healed),
+        ("timestamp_seconds", "When it began.", report.started),
+    ):
+        yield GaugeMetricFamily(f"cachepatterns_audit_{name}", help_text, value=value)
 
 
 def _write_behind() -> Iterator[Metric]:

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from ...exceptions import CachePatternsError
+from ...log_events import event
 from ...permissions import APP
 from .action import Action
 
@@ -57,7 +58,10 @@ class Operation:
             text = f"{self.action.title} failed: {error}"
             messages.error(self.request, text)
         else:
-            logger.info("%s did: %s", self.request.user, self.action.will(form.cleaned_data))
+            user, did = str(self.request.user), self.action.will(form.cleaned_data)
+            logger.info(
+                "%s did: %s", user, did, extra=event("dashboard_action", user=user, did=did)
+            )
         return HttpResponseRedirect(self._back())
 
     def _ask(self, form: Any) -> HttpResponseBase:
