@@ -60,6 +60,12 @@ class Case:
         """Reads that were not served."""
         return self.measured.reads - self.measured.served
 
+    @property
+    def writes(self) -> int:
+        """How often its entries were ended by writes, at least: each ends a row's lookups, too."""
+        keys = 1 + (len(self.policy.lookups) if self.policy is not None else 0)
+        return self.counted("outdated") + -(-self.counted("invalidation") // keys)
+
 
 def is_below(measured: Measured) -> bool:
     """Whether a policy serves less than it should, by reads enough to say so."""
@@ -152,7 +158,7 @@ def _not_stored(case: Case) -> Iterator[Advice]:
 def _not_asked_again(case: Case) -> Iterator[Advice]:
     """Values that were stored, and gone before they had served enough."""
     fills, misses = case.counted("fill"), case.counted("miss")
-    served, written = case.measured.served, case.measured.invalidations
+    served, written = case.measured.served, case.writes
     if not fills:
         return
     each = served / fills
@@ -163,8 +169,8 @@ def _not_asked_again(case: Case) -> Iterator[Advice]:
         yield Advice(
             "invalidated",
             misses,
-            f"It was invalidated {_number(written)} times, and served {_number(served)} reads: "
-            "more writes than reads.",
+            f"It was invalidated at least {_number(written)} times, and served {_number(served)} "
+            "reads: more writes than reads.",
             "The cache costs more here than it saves. Turn the automatic reads off "
             "with pattern='cache_aside', or count it in a write-behind counter.",
         )
@@ -172,7 +178,7 @@ def _not_asked_again(case: Case) -> Iterator[Advice]:
         yield Advice(
             "written",
             misses,
-            f"{said}, until writes ended them {_number(written)} times.",
+            f"{said}, until at least {_number(written)} writes ended them.",
             "Leave unchanged what writes do not change: save only what is new, count in a "
             "write-behind counter. Lists end by fewer writes with indexes in the policy.",
         )

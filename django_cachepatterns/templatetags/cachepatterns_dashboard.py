@@ -7,14 +7,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import template
-from django.contrib.admin.sites import all_sites
-from django.contrib.admin.sites import site as admin_site
 from django.template.defaultfilters import filesizeformat
 from django.utils.safestring import SafeString, mark_safe
 
 from ..dashboard.access import may_view
 from ..dashboard.charts import duration
-from ..dashboard.pages import Pages
 
 register = template.Library()
 NOTHING = "–"  # noqa: RUF001 - an en dash is what tables have for "nothing"
@@ -61,6 +58,12 @@ def size(value: Any) -> str:
 @register.simple_tag(takes_context=True)
 def dashboard(context: dict[str, Any]) -> SafeString:
     """The dashboard's first page within another one; nothing for whom it is not for."""
+    # Django imports every module of tags, in projects without its admin, too.
+    from django.contrib.admin.sites import all_sites
+    from django.contrib.admin.sites import site as admin_site
+
+    from ..dashboard.pages import Pages
+
     request = context["request"]
     name = getattr(request, "current_app", None) or "admin"
     site = next((each for each in all_sites if each.name == name), admin_site)

@@ -61,14 +61,26 @@ def test_what_is_never_asked_for_twice() -> None:
 def test_what_is_written_more_often_than_read() -> None:
     (said,) = advised(hit=100, miss=300, load=300, fill=300, invalidation=250)
     assert said.cause == "invalidated"
-    assert "invalidated 250 times, and served 100 reads" in said.fault
+    assert "invalidated at least 250 times, and served 100 reads" in said.fault
+
+
+def test_a_write_ends_the_lookups_of_its_row_too() -> None:
+    policy = CachePolicy(ttl=60, lookups=["slug", "sku"])
+    found = advised(policy, hit=500, miss=300, load=300, fill=300, invalidation=600)
+    assert [each.cause for each in found] == ["written"]
+    assert "until at least 200 writes ended them" in found[0].fault
+
+
+def test_lists_are_ended_by_what_they_depend_on() -> None:
+    (said,) = advised(hit=100, miss=300, load=300, fill=300, outdated=280)
+    assert said.cause == "invalidated"
 
 
 def test_what_writes_end_before_it_has_served_enough() -> None:
     (said,) = advised(CachePolicy(ttl=60), hit=300, miss=200, load=200, fill=200, invalidation=150)
     assert said.cause == "written"
     assert "200 values were stored and served 300 reads: 1.5 each" in said.fault
-    assert "writes ended them 150 times" in said.fault
+    assert "until at least 150 writes ended them" in said.fault
 
 
 def test_reads_around_the_cache() -> None:

@@ -14,6 +14,8 @@ from ..glance import Glance
 from ..saved import Saved, saved
 
 MOST_ADVISED = 8
+SIZES = "_bytes"
+"""How the names of outcomes end that are bytes."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,13 @@ def advice_for_policy(glance: Glance) -> dict[str, Any]:
 
 def outcomes(glance: Glance) -> dict[str, Any]:
     """Everything that was counted of the policy that is looked at."""
-    counts = sorted(glance.overall.counts.items(), key=lambda each: -each[1])
-    return {"counts": [(name.replace("_", " "), number) for name, number in counts if number]}
+    counts = [each for each in glance.overall.counts.items() if each[1]]
+    counts.sort(key=lambda each: (each[0].endswith(SIZES), -each[1]))
+    return {
+        "counts": [
+            (name.replace("_", " "), number, name.endswith(SIZES)) for name, number in counts
+        ]
+    }
 
 
 def options(glance: Glance) -> dict[str, Any]:
