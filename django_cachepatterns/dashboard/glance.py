@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.utils.functional import cached_property
 
@@ -48,7 +48,7 @@ class Glance:
         self.now = now
         self._over_time: dict[str | None, list[tuple[int, Measured]]] = {}
         self.down: dict[str, str] = {}
-        """Why servers did not answer, by the setting that names them."""
+        """What is to be said of servers that did not answer, by the setting that names them."""
 
     @property
     def span(self) -> int:
@@ -58,13 +58,16 @@ class Glance:
 
     def ask(self, question: Callable[[], T], otherwise: T, server: str = CACHE) -> T:
         """What a question to a server gives, or something else where that is down."""
+        server = CACHE if _are_the_same() else server
         if server in self.down:
             return otherwise
         try:
             return question()
-        except (StoreUnavailable, PolicyError) as error:
-            self.down[server] = str(error)
-            return otherwise
+        except StoreUnavailable as error:
+            self.down[server] = _SAID[server].format(error)
+        except PolicyError as error:
+            self.down[server] = f"{_NOTHING[server]} {error}"
+        return otherwise
 
     @cached_property
     def totals(self) -> dict[str, Measured]:
@@ -107,15 +110,25 @@ class Glance:
 
     def problems(self) -> list[str]:
         """What is to be said of servers that did not answer, and of figures that nobody sends."""
-        said = [_SAID[server].format(reason) for server, reason in self.down.items()]
+        said = list(self.down.values())
         return said if conf.config().measures else [*said, NO_METRICS]
 
 
 HOTTEST = 20
 NO_METRICS = "CACHEPATTERNS['METRICS'] is False: this process counts nothing, and sends nothing."
-_SAID: dict[str, Any] = {
+_SAID = {
     CACHE: "The cache server does not answer, so there are no figures: {} The site reads from the "
     "database meanwhile. See that the server of CACHEPATTERNS['CACHE'] runs.",
     BUFFERS: "The buffer server does not answer, so nobody can say what waits: {} See that the "
     "server of CACHEPATTERNS['BUFFER_CACHE'] runs.",
 }
+_NOTHING = {
+    CACHE: "Nothing is cached, and there are no figures:",
+    BUFFERS: "Nothing can be written behind:",
+}
+
+
+def _are_the_same() -> bool:
+    """Whether entries and buffers are on one server: then it is asked once whether it answers."""
+    values = conf.config().values
+    return bool(values[CACHE] == values[BUFFERS])
