@@ -22,7 +22,7 @@ from .tables import Table, between_marks, put
 
 BENCHMARKS = (
     *("hit", "page", "writes", "commands", "patterns", "herd", "wake", "refresh"),
-    *("counters", "live", "zipf", "flush", "leaderboard", "warm", "memory", "dashboard"),
+    *("counters", "live", "zipf", "flush", "leaderboard", "warm", "memory", "dashboard", "metrics"),
 )
 PROCESSES = ("cachepatterns", "cacheops", "cachalot")
 STDOUT = "-"

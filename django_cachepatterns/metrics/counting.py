@@ -11,12 +11,45 @@ import os
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from ..threads import when_thread_ends
+from .histogram import BUCKETS
 from .outcomes import OUTCOMES
 
 Tally = dict[tuple[str, str], int]
 """Numbers by (family, name of what is counted)."""
+Totals = tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]
+"""Counts and times of several threads."""
+
+
+class Cells(dict[str, list[int]]):
+    """By family, its plain hits: the bytes that they have read, and then how many of them were in
+    each bucket of time. So a hit is two additions."""
+
+    def __missing__(self, family: str) -> list[int]:
+        return self.setdefault(family, [0] * (1 + BUCKETS))
+
+
+class Own(NamedTuple):
+    """What a thread counts in."""
+
+    tally: Tally
+    times: Tally
+    cells: Cells
+
+    def add_to(self, totals: Totals) -> None:
+        """Add all of it to totals."""
+        counts, times = totals
+        counts.update(dict(self.tally))
+        times.update(dict(self.times))
+        for family, cell in list(self.cells.items()):
+            size, *buckets = cell
+            counts[family, "read_bytes"] += size
+            counts[family, "hit"] += sum(buckets)
+            for bucket, number in enumerate(buckets):
+                if number:
+                    times[family, f"hit:{bucket}"] += number
 
 
 class _Thread(threading.local):
@@ -24,19 +57,20 @@ class _Thread(threading.local):
 
     tally: Tally
     times: Tally
+    cells: Cells
 
-    def __getattr__(self, name: str) -> Tally:
-        if name not in ("tally", "times"):
+    def __getattr__(self, name: str) -> Any:
+        if name not in Own._fields:
             raise AttributeError(name)
-        self.tally, self.times = {}, {}
+        own = Own({}, {}, Cells())
+        self.tally, self.times, self.cells = own
         number = next(_numbers)
-        _running[number] = (self.tally, self.times)
+        _running[number] = own
         when_thread_ends(self, _over.append, number)
         _settle(blocking=False)
         for told in when_first_counted:
             told()
-        found: Tally = self.__dict__[name]
-        return found
+        return self.__dict__[name]
 
 
 when_first_counted: list[Callable[[], object]] = []
@@ -46,12 +80,12 @@ when_first_counted: list[Callable[[], object]] = []
 # all that is done then is to take note of it.
 _over: deque[int] = deque()
 _numbers = itertools.count()
-_running: dict[int, tuple[Tally, Tally]] = {}
-_finished: tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]] = Counter(), Counter()
+_running: dict[int, Own] = {}
+_finished: Totals = Counter(), Counter()
 _lock = threading.RLock()
 
 thread = _Thread()
-"""This thread's own counts: `tally` of outcomes, and `times`, by buckets of histograms."""
+"""This thread's own counts: `tally` of outcomes, `times` by buckets of histograms, and `cells`."""
 
 
 def count(family: str, outcome: str, by: int = 1) -> None:
@@ -62,18 +96,17 @@ def count(family: str, outcome: str, by: int = 1) -> None:
 
 
 def tally() -> Tally:
-    """This thread's own counts, for code that counts on a hot path."""
+    """This thread's own counts, for code that counts on a hot path. Without plain hits."""
     return thread.tally
 
 
-def collected() -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
+def collected() -> Totals:
     """The totals of all threads of this process, those that have ended included."""
     with _lock:
         _settle(blocking=True)
         totals = Counter(_finished[0]), Counter(_finished[1])
-        for pair in list(_running.values()):
-            for total, own in zip(totals, pair, strict=True):
-                total.update(dict(own))
+        for own in list(_running.values()):
+            own.add_to(totals)
     return totals
 
 
@@ -100,10 +133,9 @@ def _settle(*, blocking: bool) -> None:
         return  # Whoever has it adds them up now, or the next one does.
     try:
         while _over:
-            pair = _running.pop(_over.popleft(), None)
-            if pair is not None:
-                for total, own in zip(_finished, pair, strict=True):
-                    total.update(own)
+            own = _running.pop(_over.popleft(), None)
+            if own is not None:
+                own.add_to(_finished)
     finally:
         _lock.release()
 

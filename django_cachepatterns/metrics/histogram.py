@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 SMALLEST = 1024
 """Nanoseconds; all that is shorter is in bucket 0."""
+BUCKETS = 256
+"""More than there are of: the last is of times that no computer has seen."""
 
 
 def bucket_of_ns(spent: int) -> int:

@@ -36,7 +36,6 @@ class Found(dict[Any, Any]):
     __slots__ = ("call", "outcomes", "size", "waited")
 
     def __init__(self, call: Call) -> None:
-        super().__init__()
         self.call = call
         self.outcomes: dict[Any, str] = {}
         """What has become of each key; of several that were tried, the last holds."""

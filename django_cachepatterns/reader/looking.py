@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from time import perf_counter_ns
@@ -213,17 +212,20 @@ class Looking(Generic[Key, Value]):
             values.call.held[self] = values
             return
         name, outcomes = self.source.name, values.outcomes
-        for outcome, number in Counter(outcomes.values()).items():
-            metrics.count(name, outcome, number)
-        if values.size:
-            metrics.count(name, "read_bytes", values.size)
-        if is_call and self.measures:
-            self.meter.took(
-                values.call.kind, values.call.began, map(self.source.entry_key, outcomes)
-            )
+        kinds, times = list(outcomes.values()), is_call and self.measures
+        if times and kinds == ["hit"] and not values.call.loaded:
+            self.meter.hit(values.call.began, values.size, self.source.entry_key(*outcomes))
+        else:
+            for outcome in {*kinds}:
+                metrics.count(name, outcome, kinds.count(outcome))
+            if values.size:
+                metrics.count(name, "read_bytes", values.size)
+            if times:
+                keys = map(self.source.entry_key, outcomes)
+                self.meter.took(values.call.kind, values.call.began, keys)
         if hooks.after_read and outcomes:
-            keys = tuple(map(self.source.entry_key, outcomes))
+            names = tuple(map(self.source.entry_key, outcomes))
             seconds = (perf_counter_ns() - values.call.began) / 1e9
-            read = hooks.Read(name, self.source, keys, tuple(outcomes.values()), seconds)
+            read = hooks.Read(name, self.source, names, tuple(kinds), seconds)
             for hook in hooks.after_read:
                 hook(read)
