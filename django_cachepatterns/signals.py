@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
 from django.dispatch import Signal
 
 from . import hooks
@@ -32,9 +33,15 @@ class HookSignal(Signal):
         self._hook, self._argument = hook, argument
         self._told: Callable[[Any], None] = self._tell  # One object, to be found again.
 
-    def connect(self, *args: Any, **kwargs: Any) -> None:
-        """As Django's."""
-        super().connect(*args, **kwargs)
+    def connect(self, receiver: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """As Django's. Raises `TypeError` for a coroutine function."""
+        if iscoroutinefunction(receiver):
+            raise TypeError(
+                f"{receiver!r} is a coroutine function, and what it is told of happens in the "
+                "middle of reads, some of them in an event loop that cannot wait for it. Connect a "
+                "plain function, which may create a task."
+            )
+        super().connect(receiver, *args, **kwargs)
         self._listen()
 
     def disconnect(self, *args: Any, **kwargs: Any) -> bool:
