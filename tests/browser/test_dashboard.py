@@ -8,6 +8,9 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Page, expect
 
+from django_cachepatterns import ReadThrough
+from django_cachepatterns.metrics import flushing
+from django_cachepatterns.testing import outage
 from django_cachepatterns.write_behind.records import DeadLetter
 from tests.testapp import models
 from tests.testapp.models import Item
@@ -238,3 +241,54 @@ def test_the_content_security_policy_is_in_force(root: Visitor) -> None:
     page.wait_for_function("() => window.violations.length > 0")
     assert any("CSP violation: script-src" in each for each in root.watched.complaints)
     root.watched.complaints.clear()
+
+
+def test_who_was_signed_out_meanwhile_is_told(root: Visitor) -> None:
+    page = root.opens()
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.locator("[data-problems]")).to_contain_text("You are signed out")
+
+
+def test_a_site_that_is_gone_is_said_to_be(root: Visitor) -> None:
+    load.made(9)
+    page = root.opens()
+    expect(page.locator("[data-panel=memory]")).to_contain_text("testapp.item")
+    page.route("**/live/**", lambda route: route.abort())
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.locator("[data-problems]")).to_contain_text("The site does not answer")
+    assert figure(page, "reads") == "10"
+    page.unroute("**/live/**")
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.locator("[data-problems] .errornote")).to_have_count(0)
+    # The browser itself complains of the request that was cut off.
+    assert all("net::ERR_FAILED" in each for each in root.watched.complaints)
+    root.watched.complaints.clear()
+
+
+def test_the_cache_server_going_away_is_said_without_loading_the_page_again(
+    root: Visitor,
+) -> None:
+    load.made(9)
+    page = root.opens()
+    with outage():
+        page.get_by_role("button", name="Refresh").click()
+        problems = page.locator("[data-problems]")
+        expect(problems).to_contain_text("The cache server does not answer")
+        expect(page.get_by_role("heading", name="Server")).to_be_visible()
+    page.get_by_role("button", name="Refresh").click()
+    expect(problems.locator(".errornote")).to_have_count(0)
+
+
+def test_names_are_shown_and_not_interpreted(root: Visitor) -> None:
+    name = "<img src=x onerror=alert(1)>"
+    values = ReadThrough(name, load=lambda key: key, ttl=60)
+    for _ in range(60):
+        values.get("a")
+    flushing.flush()
+    page = root.opens()
+    expect(page.locator("#cp-policies")).to_contain_text(name)
+    expect(page.locator('[data-chart="hit-rate"] .u-legend')).to_contain_text(name)
+    assert page.locator("main img").count() == 0
+    page.get_by_role("link", name=name).first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)

@@ -13,6 +13,7 @@
   const asked = new Map(); // By the panel's name: when a slow one was asked for.
   let timer = null;
   let isBusy = false;
+  let isWanted = false;
   let hasFailed = false;
 
   bar.hidden = false;
@@ -101,7 +102,10 @@
   }
 
   async function refresh(isForced) {
-    if (isBusy) return;
+    if (isBusy) {
+      isWanted = isWanted || Boolean(isForced); // By the user, who is not to ask twice.
+      return;
+    }
     isBusy = true;
     try {
       const data = await fetched(bar.dataset.live);
@@ -118,13 +122,18 @@
       hasFailed = true;
     } finally {
       isBusy = false;
-      schedule();
+      if (isWanted) {
+        isWanted = false;
+        refresh(true);
+      } else {
+        schedule();
+      }
     }
   }
 
   function schedule() {
     clearTimeout(timer);
-    if (isLive() && !document.hidden) timer = setTimeout(refresh, every);
+    if (isLive() && !document.hidden) timer = setTimeout(() => refresh(), every);
   }
 
   toggle.addEventListener("click", () => {
