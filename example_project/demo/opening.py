@@ -37,7 +37,7 @@ class Open:
         return self.address + reverse(DASHBOARD)
 
 
-DASHBOARD = "admin:cachepatterns-dashboard"
+DASHBOARD = "admin:django_cachepatterns_dashboard_changelist"
 
 
 @contextmanager
