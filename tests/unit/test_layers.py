@@ -25,6 +25,7 @@ LAYERS = (
     {
         "tracking",
         "dashboard",
+        "diagnosis",
         "dropping",
         "warming",
         "recipes",
