@@ -30,7 +30,7 @@ def check_settings(**kwargs: Any) -> Iterator[CheckMessage]:
         )
     for name in ("TIMEOUT", "MARK_TTL", "METRICS_FLUSH_EVERY"):
         value = config.values[name]
-        if not _is_seconds(value):
+        if not _is_seconds(value) and not (name == "METRICS_FLUSH_EVERY" and value == 0):
             yield Error(
                 f"CACHEPATTERNS[{name!r}] is {value!r}; it must be a positive number of seconds.",
                 hint=f"Leave it out to get {conf.DEFAULTS[name]}.",

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 SMALLEST = 1024
 """Nanoseconds; all that is shorter is in bucket 0."""
-BUCKETS = 256
-"""More than there are of: the last is of times that no computer has seen."""
+BUCKETS = 144
+"""The last one is of all that is longer than some hours."""
 
 
 def bucket_of_ns(spent: int) -> int:
@@ -18,7 +18,7 @@ def bucket_of_ns(spent: int) -> int:
     if spent < SMALLEST:
         return 0
     bits = spent.bit_length()
-    return (bits << 2) + (spent >> (bits - 3) & 3) - 43
+    return min((bits << 2) + (spent >> (bits - 3) & 3) - 43, BUCKETS - 1)
 
 
 def bucket_of(seconds: float) -> int:

@@ -153,6 +153,11 @@ LOCMEM = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
         ({"DRAIN_AT_EXIT": "no"}, ["E027"]),
         ({"DRAIN_AT_EXIT": 0}, ["E027"]),
         ({"DRAIN_AT_EXIT": False}, []),
+        ({"METRICS": "no"}, ["E028"]),
+        ({"METRICS": False}, []),
+        ({"METRICS_FLUSH_EVERY": "often"}, ["E022"]),
+        ({"METRICS_FLUSH_EVERY": -1}, ["E022"]),
+        ({"METRICS_FLUSH_EVERY": 0}, []),
     ],
 )
 def test_settings(setting: dict[str, Any], expected: list[str]) -> None:
