@@ -14,7 +14,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from time import sleep
+from typing import Any, NamedTuple, TypeVar
 
 from django.apps import apps
 from django.db.models import Model
@@ -22,13 +23,20 @@ from django.utils.module_loading import import_string
 
 from . import conf, keys
 from .cache_aside import CachedFunction, cached_functions
-from .exceptions import PolicyError
+from .exceptions import PolicyError, StoreUnavailable
 from .invalidation import registry
 from .keys import KeySpace
 from .read_through import named_values
-from .stores import store_of
+from .stores import inspector_of, store_of
 from .stores.redis import glob
 from .transactions import noting
+
+T = TypeVar("T")
+
+SCANNED = 1000
+"""Keys that the server looks at in one step."""
+PAUSES = (0.1, 0.5)
+"""Seconds between tries of a step."""
 
 Progress = Callable[[int], object]
 """Told, now and then, how many entries were dropped so far."""
@@ -196,14 +204,36 @@ def _drop(
     config = conf.config()
     store, roots = store_of(config), _roots(config, tenant)
     counts: Counter[str] = Counter()
-    for found in store.scan(_pattern(kinds, config, tenant)):
+    for found in _scanned(config, _pattern(kinds, config, tenant)):
         named = _sorted(found, roots, kinds)
         for name, some in named.items():
-            counts[name] += store.drop(some)
+            counts[name] += _patiently(lambda some=some: store.drop(some))  # type: ignore[misc]
             noting.invalidated(some, "invalidate", name if named_by_metrics else None)
         if on_progress is not None and named:
             on_progress(counts.total())
     return Dropped({name: number for name, number in counts.items() if number})
+
+
+def _scanned(config: conf.Config, pattern: bytes) -> Iterator[list[bytes]]:
+    """The keys that match, some at a time: all that are there from now on to the end."""
+    inspector, cursor = inspector_of(config, "CACHE"), b"0"
+    while True:
+        cursor, found = _patiently(
+            lambda at=cursor: inspector.scan_for(pattern, at, SCANNED)  # type: ignore[misc]
+        )
+        yield found
+        if int(cursor) == 0:
+            return
+
+
+def _patiently(act: Callable[[], T]) -> T:
+    """Do a step of many again where the server was busy for a moment. Each may be repeated."""
+    for pause in PAUSES:
+        try:
+            return act()
+        except StoreUnavailable:
+            sleep(pause)
+    return act()
 
 
 def _pattern(kinds: Sequence[_Kind], config: conf.Config, tenant: Tenant) -> bytes:

@@ -107,6 +107,8 @@ def _explained() -> Iterator[None]:
     """The library's errors as those of a command."""
     try:
         yield
+    except KeyboardInterrupt as error:
+        raise Failure("Stopped.") from error
     except StoreUnavailable as error:
         raise Failure(away(error)) from error
     except (PolicyError, ImproperlyConfigured) as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Protocol
 
 from django.db.models import QuerySet
@@ -52,6 +52,8 @@ class ByKey:
 
     def __init__(self, rows: CachedRows, queryset: QuerySet[Any] | None, after: Any = None) -> None:
         self._rows, self._after = rows, after
+        self._may_repeat = queryset is not None
+        """Whether a join may give a row more than once."""
         chosen: Any = QuerySet(rows.model) if queryset is None else queryset
         self._queryset = chosen.using(rows.alias).order_by("pk").values_list(*columns(rows))
 
@@ -64,6 +66,8 @@ class ByKey:
         found = driver_rows(queryset[:size])
         if not found:
             return None
+        if self._may_repeat:
+            found = list({row[0]: row for row in found}.values())
         rows = self._rows
         first, last = (
             rows.shape.value({rows.pk.attname: found[at][0]}, rows.pk.attname) for at in (0, -1)
@@ -73,30 +77,44 @@ class ByKey:
 
 
 class Listed:
-    """Rows by a list of primary keys, as the ORM takes them, in its order."""
+    """Rows by their primary keys, in an order of their own; the keys are held in memory.
 
-    def __init__(self, rows: CachedRows, pks: Iterable[Any]) -> None:
-        self._rows, self._pks = rows, iter(pks)
+    Args:
+        rows: the model's.
+        find: gives the keys, as the ORM takes them; called in the first `take()`.
+    """
+
+    def __init__(self, rows: CachedRows, find: Callable[[], Sequence[Any]]) -> None:
+        self._rows, self._find = rows, find
+        self._pks: Sequence[Any] | None = None
+        self._at = 0
 
     def take(self, size: int) -> Chunk | None:
         """See `Walk`."""
-        rows = self._rows
-        while pks := list(islice(self._pks, size)):
-            filters = {"pk__in": pks}
-            queryset: QuerySet[Any] = (
-                QuerySet(rows.model).using(rows.alias).filter(**filters).order_by()
-            )
-            found = driver_rows(queryset.values_list(*columns(rows)))
+        if self._pks is None:
+            self._pks = self._find()
+        while pks := self._pks[self._at : self._at + size]:
+            found = self._look(pks)
+            self._at += size  # Now: what has failed is taken again.
             if found:
-                return Chunk(found, filters)
+                return Chunk(found, {"pk__in": pks})
         return None
 
+    def _look(self, pks: Sequence[Any]) -> list[Sequence[Any]]:
+        rows = self._rows
+        chosen: QuerySet[Any] = QuerySet(rows.model).using(rows.alias).filter(pk__in=pks)
+        return driver_rows(chosen.order_by().values_list(*columns(rows)))
 
-def walk_of(rows: CachedRows, queryset: QuerySet[Any] | None, after: Any = None) -> Walk:
+
+def walk_of(
+    rows: CachedRows, queryset: QuerySet[Any] | None, limit: int | None = None, after: Any = None
+) -> Walk:
     """How to go through rows: by key, unless a queryset has an order or limits of its own."""
     if queryset is None or not (queryset.query.is_sliced or queryset.query.order_by):
         return ByKey(rows, queryset, after)
-    return Listed(rows, _pks(queryset.using(rows.alias)))
+    pks = queryset.using(rows.alias).values_list("pk", flat=True)
+    # A cursor would be one thread's, and others go on when that has ended.
+    return Listed(rows, lambda: list(dict.fromkeys(pks if limit is None else pks[:limit])))
 
 
 def columns(rows: CachedRows) -> list[str]:
@@ -109,7 +127,3 @@ def driver_rows(queryset: Any) -> list[Sequence[Any]]:
     """The rows of a query of some columns, as the driver gives them."""
     compiler = queryset.query.get_compiler(using=queryset.db)
     return list(chain.from_iterable(compiler.execute_sql(chunked_fetch=False)))
-
-
-def _pks(queryset: QuerySet[Any]) -> Iterator[Any]:
-    return queryset.values_list("pk", flat=True).iterator(chunk_size=MOST)

@@ -89,7 +89,7 @@ class _Whole:
             expected = known if limit is None else min(known, limit)
         return Course(
             rows.model._meta.label,
-            walk_of(rows, queryset, place.after if place else None),
+            walk_of(rows, queryset, limit, place.after if place else None),
             pace,
             limit=limit,
             place=place,
@@ -107,7 +107,7 @@ class _Listed:
 
     def course(self, pace: Pace, on_progress: OnProgress | None) -> Course:
         """See `_Whole`."""
-        label, walk = self.rows.model._meta.label, Listed(self.rows, self._pks)
+        label, walk = self.rows.model._meta.label, Listed(self.rows, lambda: self._pks)
         return Course(label, walk, pace, expected=len(self._pks), on_progress=on_progress)
 
 

@@ -233,6 +233,16 @@ def test_more_than_one_batch_goes_and_progress_is_told(redis_client: redis.Redis
     assert not redis_client.exists(f"{config().key_space().root}:testapp.item:{pks[-1]}")
 
 
+def test_a_moment_without_the_server_is_waited_for(
+    item: Item, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Item.objects.get(pk=item.pk)
+    away = outage()
+    away.__enter__()
+    monkeypatch.setattr(dropping, "sleep", lambda _: away.__exit__(None, None, None))
+    assert dropping.drop_entries(Item).by_family.keys() == {"testapp.item"}
+
+
 def test_without_the_server_it_raises() -> None:
     with outage(), pytest.raises(StoreUnavailable):
         dropping.drop_entries(Item)

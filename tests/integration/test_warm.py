@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import redis
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from django_cachepatterns import hooks, metrics
 from django_cachepatterns.conf import as_tenant, config
@@ -24,6 +24,7 @@ from tests.testapp.models import (
     Cafe,
     Everything,
     Item,
+    Label,
     School,
     Shelf,
     TextRow,
@@ -348,6 +349,44 @@ def test_a_queryset_is_warmed_in_its_order(redis_client: redis.Redis) -> None:
     there = [redis_client.exists(key(Item, pk)) for pk in pks]
     assert there == [1] * 4 + [0] * 3 + [1] * 3
     assert warm(Item.objects.order_by("-stock"), limit=4).total.looked_at == 4
+
+
+def test_a_join_that_repeats_rows_and_an_order_with_several_threads() -> None:
+    pks = items(2500)
+    Label.objects.bulk_create([Label(item_id=pk, text=text) for pk in pks[:5] for text in "ab"])
+    done = warm(Item.objects.filter(labels__text__in="ab"))
+    assert (done.total.looked_at, done.total.filled, done.total.refused) == (5, 5, 0)
+    done = warm(Item.objects.order_by("-stock"), workers=3)
+    assert (done.total.looked_at, done.total.filled, done.total.valid) == (2500, 2495, 5)
+
+
+def test_a_query_that_fails_for_a_moment_leaves_nothing_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("django_cachepatterns.warming.crew.PAUSES", (0.01,) * 3)
+    items(250)
+    seen: list[str] = []
+
+    def fails(execute: Any, sql: str, *arguments: Any) -> Any:
+        seen.append(sql)
+        if len(seen) in (1, 3, 5):
+            raise OperationalError("gone for a moment")
+        return execute(sql, *arguments)
+
+    for target in (Item, Item.objects.order_by("stock")):
+        drop_entries(Item)
+        seen.clear()
+        with connection.execute_wrapper(fails):
+            assert warm(target).total.filled == 250
+
+
+@pytest.mark.django_db(transaction=False)
+def test_in_a_testcase_what_the_test_has_made_is_warmed() -> None:
+    (pk,) = items(1)
+    assert warm(Item).total.filled == 1
+    with no_sql() as asked:
+        Item.objects.get(pk=pk)
+    assert len(asked) == 0
 
 
 @pytest.mark.parametrize(

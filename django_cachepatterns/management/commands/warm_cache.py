@@ -69,7 +69,7 @@ class Command(ReportingCommand):
                 runs.append((each, done))
                 if bar is not None:
                     bar.clear()
-                self._tell(each, done)
+                self._tell(each, done, options["hot"])
                 if not done.finished:
                     break
         return self._ended(runs, resumable=not options["hot"])
@@ -94,7 +94,7 @@ class Command(ReportingCommand):
         stop.set()
         self.complain("Stopping after the rows under way; once more to stop at once.")
 
-    def _tell(self, tenant: str | None, done: Warmed) -> None:
+    def _tell(self, tenant: str | None, done: Warmed, hot: bool) -> None:
         of = f" of tenant {tenant!r}" if tenant is not None else ""
         for reason in done.skipped.values():
             self.complain(f"Left out: {reason}")
@@ -107,7 +107,8 @@ class Command(ReportingCommand):
             rate = total.looked_at / max(done.seconds, 1e-9)
             self.tell(f"{total.looked_at:,} rows in {done.seconds:,.1f} s, {rate:,.0f} rows/s.")
         else:
-            self.tell(f"There was nothing to warm{of}.")
+            off = "" if conf.config().values["METRICS"] else " CACHEPATTERNS['METRICS'] is False."
+            self.tell(f"There was nothing to warm{of}.{off if hot else ''}")
 
 
 _OPTIONS = ("limit", "workers", "rate", "resume", "hot", "refresh")
