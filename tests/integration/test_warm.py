@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -532,6 +533,7 @@ def test_a_tenants_rows_are_warmed_for_it(workers: int, redis_client: redis.Redi
 def peak_of(rows: int) -> int:
     """Bytes that are held at most while so many rows are warmed."""
     drop_entries(Item)
+    gc.collect()
     tracemalloc.start()
     try:
         assert warm(Item, limit=rows).total.filled == rows
@@ -553,6 +555,7 @@ def test_chunks_of_large_rows_are_small() -> None:
 
 
 def test_memory_does_not_grow_with_the_rows() -> None:
+    """6,000 rows more would be several megabytes, were they held."""
     items(8000)
     warm(Item)
-    assert peak_of(8000) < 1.2 * peak_of(2000)
+    assert peak_of(8000) - peak_of(2000) < 1_000_000
