@@ -48,6 +48,11 @@ def reads_all_kinds(request: HttpRequest) -> HttpResponse:
     return HttpResponse(PAGE)
 
 
+def reads_a_list(request: HttpRequest) -> HttpResponse:
+    list(Item.objects.order_by("pk").cache())
+    return HttpResponse(PAGE)
+
+
 def reads_together(request: HttpRequest) -> HttpResponse:
     """Two requests at the same time, which read while the other does."""
     meeting.wait(20)
@@ -82,6 +87,7 @@ async def reads_in_a_loop(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("rows/", reads_rows),
     path("kinds/", reads_all_kinds),
+    path("list/", reads_a_list),
     path("together/", reads_together),
     path("nothing/", reads_nothing),
     path("fails/", fails),
