@@ -17,6 +17,8 @@ from django_cachepatterns.stores import RedisStore
 
 LEASE_TTL, MARK_TTL, VALUE_TTL, TAG_TTL = 10_000, 60_000, 300_000, 86_400_000
 LIFETIMES = {"L": LEASE_TTL, "W": MARK_TTL, "T": TAG_TTL}
+SLACK = 1000
+"""Milliseconds: an end of a write and a drop move the deadlines of others on by one."""
 FINGERPRINT = b"8 bytes."
 
 Writers = tuple[tuple[str, bool], ...]
@@ -152,7 +154,7 @@ class Server:
         if found is None:
             return None
         longest = LIFETIMES.get(found.kind, VALUE_TTL)
-        return found._replace(expires=0 < left <= longest)
+        return found._replace(expires=0 < left <= longest + SLACK)
 
     def token(self, name: str) -> bytes:
         """The random token of a name."""
@@ -211,7 +213,7 @@ class Server:
 
     def _writers(self, data: bytes, now: int) -> Iterator[tuple[str, bool]]:
         for writer, deadline in entry.writers_of(data):
-            assert deadline <= now + MARK_TTL + 1_000, "a second for clocks that are set back"
+            assert deadline <= now + MARK_TTL + SLACK
             yield self._names[writer], deadline > now
 
     def _now(self) -> int:
