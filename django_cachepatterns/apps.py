@@ -17,7 +17,13 @@ class CachePatternsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import at_exit, checks, hooks, tracking  # noqa: F401 - the checks register themselves
+        from . import (  # noqa: F401 - the checks register themselves
+            at_exit,
+            checks,
+            hooks,
+            log_events,
+            tracking,
+        )
         from .invalidation import events
         from .metrics import sending
 
@@ -25,6 +31,8 @@ class CachePatternsConfig(AppConfig):
         sending.install()
         at_exit.end_well_under_uvicorn()
         hooks.refreshers["celery"] = _send_to_celery
+        if _without_secrets not in log_events.conceal:
+            log_events.conceal.append(_without_secrets)
         for signal, receiver in (
             (signals.post_migrate, events.after_migrate),
             (signals.class_prepared, tracking.prepared),
@@ -39,3 +47,11 @@ def _send_to_celery(key: bytes, recipe: dict[str, Any]) -> None:
     from .tasks import send
 
     send(key, recipe)
+
+
+def _without_secrets(key: str) -> str:
+    """What the log says of a key; inspection is loaded when the log first names one."""
+    from . import conf
+    from .inspection.secrets import key_without_secrets
+
+    return key_without_secrets(key, conf.config().values["KEY_PREFIX"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from .clock import SYSTEM_CLOCK, Clock
@@ -47,6 +48,18 @@ EVENTS: dict[str, str] = {
 def event(name: str, **fields: Any) -> dict[str, Any]:
     """The `extra` of a log record: its event, and its fields."""
     return {"event": name, **fields}
+
+
+conceal: list[Callable[[str], str]] = []
+"""What stars out of a key what nobody should read in a log; added when the app is ready."""
+
+
+def shown(key: bytes) -> str:
+    """A key as it is written to the log: that of a session would let its reader be its user."""
+    text = key.decode("utf-8", "replace")
+    for each in conceal:
+        text = each(text)
+    return text
 
 
 EVERY = 10.0

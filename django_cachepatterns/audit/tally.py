@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from .. import metrics
-from ..log_events import event
+from ..log_events import event, shown
 from .report import MOST, AuditReport, Finding
 
 logger = logging.getLogger("django_cachepatterns")
@@ -108,12 +108,12 @@ class Tally:
 def _log(found: Finding) -> None:
     logger.error(
         "The cache entry %s is wrong: %s%s.",
-        found.key,
+        shown(found.key.encode()),
         found.problem,
         " (deleted)" if found.is_healed else "",
         extra=event(
             "audit_finding",
-            key=found.key,
+            key=shown(found.key.encode()),
             family=found.family,
             problem=found.problem,
             columns=list(found.columns),

@@ -11,7 +11,7 @@ from django.db.models import Model
 
 from .. import conf
 from ..exceptions import PolicyError, StoreUnavailable
-from ..log_events import event, seldom
+from ..log_events import event, seldom, shown
 from ..stores import store_of
 from ..transactions import noting, write_log
 from ..transactions.state import in_transaction
@@ -78,7 +78,6 @@ def drop(keys: Iterable[bytes], family: str | None = None) -> None:
         store_of(conf.config()).drop(names)
     except (StoreUnavailable, PolicyError) as error:
         level, held_back = seldom(logging.ERROR, "invalidation_failed")
-        shown = [name.decode() for name in names[:5]]
         logger.log(
             level,
             "Could not invalidate %d cache entries: %s.",
@@ -87,7 +86,7 @@ def drop(keys: Iterable[bytes], family: str | None = None) -> None:
             extra=event(
                 "invalidation_failed",
                 count=len(names),
-                keys=shown,
+                keys=[shown(name) for name in names[:5]],
                 error=str(error),
                 held_back=held_back,
             ),

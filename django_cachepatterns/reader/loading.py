@@ -12,7 +12,7 @@ from time import perf_counter, perf_counter_ns
 from .. import entry, hooks, metrics
 from ..clock import Clock
 from ..exceptions import CodecError, StoreUnavailable
-from ..log_events import event
+from ..log_events import event, shown
 from ..metrics.timing import Call
 from ..sources import Loaded, Source
 from ..steps import Load, Script
@@ -323,13 +323,13 @@ class Loading(Looking[Key, Value]):
             memory.said.add(outcome)
             logger.warning(
                 "%s is not cached: %s. (Said once for all of %s.)",
-                name.decode(),
+                shown(name),
                 reason,
                 self.source.name,
                 extra=event(
                     "not_cached",
                     family=self.source.name,
-                    key=name.decode(),
+                    key=shown(name),
                     outcome=outcome,
                     reason=reason,
                 ),

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from .. import conf, entry, hooks, metrics
 from ..clock import Clock
 from ..exceptions import CodecError, StoreUnavailable
-from ..log_events import event, seldom
+from ..log_events import event, seldom, shown
 from ..metrics.timing import Call, Meter
 from ..sources import Source
 from ..stampede.lease import is_lease
@@ -134,7 +134,7 @@ class Looking(Generic[Key, Value]):
         same = parts is not None and parts[0].fingerprint == self.source.fingerprint
         if parts is None or (same and parts[0].epoch == todo.epoch):
             metrics.count(self.source.name, "corrupt")
-            self._say_corrupt(self.source.entry_key(key).decode())
+            self._say_corrupt(shown(self.source.entry_key(key)))
         todo.useless.append((key, data))
 
     def _say_corrupt(self, key: str) -> None:

@@ -10,7 +10,7 @@ from django.core import mail
 
 from .. import entry, metrics
 from ..clock import Clock
-from ..log_events import event
+from ..log_events import event, shown
 from ..metrics.timing import Call
 from ..sources import Source
 from ..stampede import revalidate
@@ -68,7 +68,7 @@ class Refreshing(Loading[Key, Value]):
                 values.update((yield from self._refresh_over(key, data, values.call)) or {})
             except Exception:
                 # The loader is the user's: whatever it raises, the old value is served on.
-                name = self.source.entry_key(key).decode()
+                name = shown(self.source.entry_key(key))
                 logger.exception(
                     "Could not refresh %s; it stays stale.",
                     name,

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from django.db import connections
 
-from ..log_events import event
+from ..log_events import event, shown
 
 logger = logging.getLogger("django_cachepatterns")
 
@@ -126,7 +126,7 @@ def _run(key: bytes, refresh: Callable[[], object]) -> None:
             step()
         except Exception:
             # The loader is the user's: whatever it raises, the old value is served on.
-            name = key.decode()
+            name = shown(key)
             extra = event("refresh_failed", family=None, key=name)
             logger.exception("Could not refresh %s; it stays stale.", name, extra=extra)
         except BaseException:  # noqa: BLE001 - it would end this thread, and says no more

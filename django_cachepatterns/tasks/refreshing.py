@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import Celery, current_app, shared_task
 
-from ..log_events import event, seldom
+from ..log_events import event, seldom, shown
 from ..stampede.refresher import Refresher
 from ..stampede.revalidate import Place
 
@@ -74,7 +74,7 @@ def _send(app: Celery, key: bytes, recipe: dict[str, Any], place: Place) -> None
     try:
         app.send_task(refresh.name, arguments, retry=False, ignore_result=True, expires=EXPIRES)
     except Exception as error:  # noqa: BLE001 - each broker's transport has errors of its own
-        name = key.decode()
+        name = shown(key)
         level, held_back = seldom(logging.WARNING, "refresh_not_sent")
         logger.log(
             level,

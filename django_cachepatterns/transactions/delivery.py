@@ -8,7 +8,7 @@ from functools import partial
 
 from .. import conf, hooks, metrics
 from ..exceptions import PolicyError, StoreUnavailable
-from ..log_events import event, seldom
+from ..log_events import event, seldom, shown
 from ..stores import Store, store_of
 from .installable import MOST, Installable, install
 from .noting import invalidated
@@ -124,4 +124,4 @@ def _named(keys: Sequence[bytes]) -> str:
 
 
 def _shown(keys: Sequence[bytes]) -> list[str]:
-    return [key.decode() for key in keys[:SHOWN]]
+    return [shown(key) for key in keys[:SHOWN]]
