@@ -30,7 +30,10 @@ def taken() -> dict[bytes, int]:
     """What was counted since this was last asked, by the family, a zero byte, and the key."""
     global _hot
     hot, _hot = _hot, {}
-    return {family.encode() + b"\0" + key: number for (family, key), number in dict(hot).items()}
+    return {
+        family.encode(errors="replace") + b"\0" + key: number
+        for (family, key), number in dict(hot).items()
+    }
 
 
 def _make_room() -> None:

@@ -61,13 +61,13 @@ def level_for(step: int) -> Level:
     return next(level for level in reversed(LEVELS) if step % level.slot == 0)
 
 
-def put(series: Series, slot: int, numbers: Mapping[str, int]) -> None:
-    """Say what the numbers of a slot are."""
+def put(series: Series, slot: int, numbers: Mapping[str, int], *, more: bool = False) -> None:
+    """Say what the numbers of a slot are, or by how much more they are than they were."""
     for name, number in numbers.items():
         column = series.setdefault(name, [])
         if len(column) <= slot:
             column += [0] * (slot + 1 - len(column))
-        column[slot] = number
+        column[slot] = number + (column[slot] if more else 0)
 
 
 def sums(series: Mapping[str, Iterable[int]]) -> Numbers:

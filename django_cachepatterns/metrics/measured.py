@@ -30,9 +30,9 @@ class Measured:
         made = cls()
         for name, number in numbers.items():
             kind, timed, bucket = name.partition(":")
-            if timed:
+            if bucket.isdecimal():
                 made.times.setdefault(kind, {})[int(bucket)] = number
-            else:
+            elif not timed:  # Else a newer version of this library has sent it.
                 made.counts[name] = number
         return made
 

@@ -1,8 +1,8 @@
 """Rolling up: minutes that are over become slots of blocks, and these hours, and days.
 
-A minute is over when the server's clock says so, and nothing is added to it any more. What it says
-is put into its slot, not added to it, and a coarser slot is always the sum of the finer ones: so
-rolling up twice, late, or by several at once changes nothing.
+A minute is over when the server's clock says so. What it says is added to its slot (there may be
+something, where that clock was set back), and in the same step it is dropped; a coarser slot is
+always the sum of the finer ones. So rolling up twice, late, or by several at once changes nothing.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _fill(blocks: Blocks, minutes: Mapping[int, Fields]) -> set[Changed]:
     for minute, fields in minutes.items():
         second = minute * 60
         for family, numbers in _with_all(levels.by_family(fields)).items():
-            _put(blocks, changed, MINUTE, second, family, numbers)
+            _put(blocks, changed, MINUTE, second, family, numbers, more=True)
     for finer, coarser in pairwise(levels.LEVELS):
         for level, block, family in list(changed):
             if level is finer:
@@ -106,10 +106,12 @@ def _put(
     second: int,
     family: str,
     numbers: Numbers,
+    *,
+    more: bool = False,
 ) -> None:
     block = level.block_of(second)
     series = blocks[level, block].setdefault(family, {})
-    levels.put(series, level.slot_of(second), numbers)
+    levels.put(series, level.slot_of(second), numbers, more=more)
     changed[level, block, family] = None
 
 

@@ -76,7 +76,8 @@ class RedisFigures:
 
         Returns for how many minutes nothing was rolled up; 0 where it was added before.
         """
-        pairs = [(name.encode(), b"%d" % by) for name, by in figures.items()]
+        # Families may be named by what comes with a request: what is no text is sent all the same.
+        pairs = [(name.encode(errors="replace"), b"%d" % by) for name, by in figures.items()]
         pairs += [(key, b"%d" % by) for key, by in hot.items()]
         arguments = (
             *(b"%d" % number, self._keys.raw, self._keys.hot, _seconds(now)),

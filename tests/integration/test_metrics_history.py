@@ -154,3 +154,32 @@ def test_the_same_number_of_a_sender_is_added_once() -> None:
     figures.add(b"sender", 2, {"hit|a": 2}, {}, NOW)
     assert history.totals("hour", NOW)["a"].counts == {"hit": 4}
     assert history.hottest(5, now=NOW) == [("k", 64)]
+
+
+@pytest.mark.parametrize("back", [5, 40 * 60, 5 * 3600])
+def test_a_clock_that_is_set_back_loses_nothing(account: Account, back: int) -> None:
+    account.send(NOW, {("a", "hit"): 1})
+    roll_up(now=NOW + 60)
+    account.send(NOW - back, {("a", "hit"): 2})
+    roll_up(now=NOW - back + 120)
+    account.send(NOW + 30, {("a", "hit"): 4})
+    roll_up(now=NOW + 180)
+    assert history.totals("day", NOW + 180)["a"].counts == {"hit": 7}
+
+
+def test_a_clock_that_was_years_ahead_for_a_moment(account: Account) -> None:
+    account.send(NOW + 3 * 365 * 86400, {("a", "hit"): 1})
+    roll_up(now=NOW + 3 * 365 * 86400 + 60)
+    account.send(NOW, {("a", "hit"): 2})
+    assert history.totals("hour", NOW)["a"].counts == {"hit": 2}
+    roll_up(now=NOW + 120)
+    assert history.totals("hour", NOW + 120)["a"].counts == {"hit": 2}
+
+
+def test_figures_of_a_newer_version_are_passed_over() -> None:
+    fields = {"hit|a": 2, "hit:slow|a": 1, "hit:37:1|a": 1, "guess|a": 3, "of no family": 1}
+    figures_of(conf.config()).add(b"newer", 1, fields, {}, NOW)
+    for now in (NOW, NOW + 120):
+        roll_up(now=now)
+        assert history.totals("hour", now)["a"].counts == {"hit": 2, "guess": 3}
+        assert history.over_time("hour", "a", now)

@@ -227,3 +227,12 @@ def test_an_outage_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text.count("Figures could not be sent") == 2
     ticker.send()
     assert sent() == 4
+
+
+def test_a_family_whose_name_is_no_text_holds_nothing_up() -> None:
+    metrics.count("fragment \ud800", "hit")
+    hot.saw("fragment \ud800", [b"k"])
+    metrics.count(FAMILY, "hit", 3)
+    flushing.flush()
+    assert sent() == 3
+    assert history.totals("15m")["fragment ?"].served == 1

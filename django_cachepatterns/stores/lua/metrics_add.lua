@@ -16,6 +16,15 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', DAY)
 local now = tonumber(ARGV[4]) or tonumber(redis.call('TIME')[1])
 local minute = math.floor(now / 60)
+local rolled = tonumber(redis.call('GET', KEYS[3])) or 0
+-- A clock that was set back: a little, and what comes now is of the first minute that can still take
+-- it; by more, and rolling up begins anew at its time.
+if rolled > minute + 60 then
+  rolled = minute
+  redis.call('SET', KEYS[3], string.format('%d', rolled))
+elseif rolled > minute then
+  minute = rolled
+end
 local figures = 5 + 2 * tonumber(ARGV[5])
 if figures > 5 then
   local key = ARGV[2] .. string.format('%d', minute)
@@ -33,4 +42,4 @@ if #ARGV > figures then
   redis.call('ZREMRANGEBYRANK', key, 0, -1 - HOTTEST)
   redis.call('EXPIRE', key, HOURS)
 end
-return minute - (tonumber(redis.call('GET', KEYS[3])) or 0)
+return minute - rolled
