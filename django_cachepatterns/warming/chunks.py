@@ -52,8 +52,8 @@ class ByKey:
 
     def __init__(self, rows: CachedRows, queryset: QuerySet[Any] | None, after: Any = None) -> None:
         self._rows, self._after = rows, after
-        self._may_repeat = queryset is not None
-        """Whether a join may give a row more than once."""
+        self._is_part = queryset is not None
+        """Whether there may be other rows between these, and a join may give one more than once."""
         chosen: Any = QuerySet(rows.model) if queryset is None else queryset
         self._queryset = chosen.using(rows.alias).order_by("pk").values_list(*columns(rows))
 
@@ -66,14 +66,17 @@ class ByKey:
         found = driver_rows(queryset[:size])
         if not found:
             return None
-        if self._may_repeat:
+        if self._is_part:
             found = list({row[0]: row for row in found}.values())
+        self._after = last = self._pk(found[-1])
+        if self._is_part:
+            return Chunk(found, {"pk__in": list(map(self._pk, found))}, last)
+        return Chunk(found, {"pk__gte": self._pk(found[0]), "pk__lte": last}, last)
+
+    def _pk(self, row: Sequence[Any]) -> Any:
+        """The primary key of a row, as the ORM takes it."""
         rows = self._rows
-        first, last = (
-            rows.shape.value({rows.pk.attname: found[at][0]}, rows.pk.attname) for at in (0, -1)
-        )
-        self._after = last
-        return Chunk(found, {"pk__gte": first, "pk__lte": last}, last)
+        return rows.shape.value({rows.pk.attname: row[0]}, rows.pk.attname)
 
 
 class Listed:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from django.core.exceptions import ValidationError
+
 from .. import fields, keys
 from ..orm.rows import CachedRows
 
@@ -42,7 +44,7 @@ class Position:
             said = json.loads(data or b"")
             after = fields.target(self._rows.pk).to_python(said["after"])
             return Place(after, int(said["done"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, ValidationError):
             return None
 
     def save(self, place: Place) -> None:

@@ -352,6 +352,18 @@ def test_a_queryset_is_warmed_in_its_order(redis_client: redis.Redis) -> None:
     assert warm(Item.objects.order_by("-stock"), limit=4).total.looked_at == 4
 
 
+def test_rows_between_those_of_a_queryset_are_not_read() -> None:
+    items(500)
+    with no_sql() as asked:
+        assert warm(Item.objects.filter(stock__in=[0, 250, 499])).total.filled == 3
+    read = 0
+    with connection.cursor() as cursor:
+        for query in asked.captured_queries:
+            cursor.execute(query["sql"])
+            read += len(cursor.fetchall())
+    assert read == 3 + 3, "three keys, and then their rows"
+
+
 def test_a_join_that_repeats_rows_and_an_order_with_several_threads() -> None:
     pks = items(2500)
     Label.objects.bulk_create([Label(item_id=pk, text=text) for pk in pks[:5] for text in "ab"])
@@ -478,6 +490,15 @@ def test_a_limit_counts_what_an_interrupted_run_has_done() -> None:
     first = warm(Item, limit=2500, stop=stop, on_progress=on_progress)
     second = warm(Item, limit=2500, resume=True)
     assert first.total.looked_at + second.total.looked_at == 2500
+
+
+@pytest.mark.parametrize("place", [b'{"after": "abc", "done": 3}', b"[]", b"\xff", b"{}"])
+def test_a_place_that_is_none_of_this_model_is_the_beginning(
+    place: bytes, redis_client: redis.Redis
+) -> None:
+    items(3)
+    redis_client.set(key(Item, "~warming"), place)
+    assert warm(Item, resume=True).total.filled == 3
 
 
 def test_the_place_goes_with_the_entries() -> None:
