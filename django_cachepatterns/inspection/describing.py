@@ -19,7 +19,7 @@ from .families import family_of
 from .names import Name, name_of
 from .payloads import decoded, source_of
 from .plain import plain
-from .secrets import without_secrets
+from .secrets import STARS, is_secret, without_secrets
 
 SHOWN = 50
 """Items of a buffer or a list that are shown."""
@@ -111,7 +111,7 @@ def _value(
     negative, shown = header.state == entry.NEGATIVE, None
     if not negative:
         try:
-            shown = _shown(name, decoded(source, payload))
+            shown = _shown(name, source, decoded(source, payload))
         except CodecError as error:
             problem = problem or f"It cannot be decoded ({error}); a reader loads it anew."
     # In an absence that field has no meaning, and an auditor may have used it.
@@ -140,9 +140,10 @@ def _state(data: bytes, negative: bool, soft_ttl: float | None) -> str:
     return "stale" if soft_ttl is not None and soft_ttl <= 0 else "value"
 
 
-def _shown(name: Name, value: Any) -> Any:
+def _shown(name: Name, source: Any, value: Any) -> Any:
     if name.kind == names.LOOKUP:
-        return {"pk": plain(value)}
+        is_hidden = source is not None and is_secret(source.owner.pk.attname)
+        return {"pk": STARS if is_hidden else plain(value)}
     return without_secrets(plain(value))
 
 

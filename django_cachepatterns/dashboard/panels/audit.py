@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ... import audit
+from django.utils import timezone
+
+from ... import audit, conf
 from ...audit import AuditReport, Finding
+from ...inspection.secrets import key_without_secrets
 from ..glance import Glance
 
 SHOWN = 10
@@ -15,20 +18,25 @@ SHOWN = 10
 
 def last(glance: Glance) -> dict[str, Any]:
     """The last report, and what audits have found lately; nothing where nobody has audited."""
+    prefix = conf.config().values["KEY_PREFIX"]
     report: AuditReport | None = glance.ask(audit.last, None)
     nothing: list[Finding] = []
     found = glance.ask(audit.recent, nothing) if report is not None else nothing
     complete = glance.ask(audit.last_complete, None) if report is not None else None
     return {
         "report": report,
-        "at": _moment(report),
+        "at": report and _moment(report.started),
         "complete": None if complete == report else complete,
-        "complete_at": _moment(complete),
-        "findings": [(each, datetime.fromtimestamp(each.found_at, UTC)) for each in found[:SHOWN]],
+        "complete_at": complete and _moment(complete.started),
+        "findings": [
+            (each, key_without_secrets(each.key, prefix), _moment(each.found_at))
+            for each in found[:SHOWN]
+        ],
         "skipped": sorted(report.skipped.items(), key=lambda each: -each[1]) if report else [],
         "down": glance.down.get("CACHE"),
     }
 
 
-def _moment(report: AuditReport | None) -> datetime | None:
-    return None if report is None else datetime.fromtimestamp(report.started, UTC)
+def _moment(seconds: float) -> datetime:
+    """In the user's time zone: templates do not see to that where USE_TZ is off."""
+    return timezone.localtime(datetime.fromtimestamp(seconds, UTC))

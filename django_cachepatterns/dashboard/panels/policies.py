@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ... import conf
+from ...inspection.secrets import key_without_secrets
 from ...metrics.measured import Measured
 from .. import charts
 from ..advice import FEW, TARGET, Advice, Case, advise, is_below
@@ -110,9 +111,13 @@ def options(glance: Glance) -> dict[str, Any]:
 
 
 def hottest(glance: Glance) -> dict[str, Any]:
-    """The keys that are asked for most."""
-    root = f"{conf.config().key_space().root}:"
-    rows = [(key, key.removeprefix(root), weight) for key, weight in glance.hottest]
+    """The keys that are asked for most; one that says a secret is shown without it, and no link."""
+    config = conf.config()
+    root, prefix = f"{config.key_space().root}:", config.values["KEY_PREFIX"]
+    rows = []
+    for key, weight in glance.hottest:
+        shown = key_without_secrets(key, prefix)
+        rows.append((key if shown == key else "", shown.removeprefix(root), weight))
     return {"keys": rows}
 
 
