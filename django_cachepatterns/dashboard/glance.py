@@ -109,12 +109,17 @@ class Glance:
         return self.ask(lambda: history.hottest(HOTTEST, self.family), nothing)
 
     def problems(self) -> list[str]:
-        """What is to be said of servers that did not answer, and of figures that nobody sends."""
-        said = list(self.down.values())
-        return said if conf.config().measures else [*said, NO_METRICS]
+        """What is to be said of servers that did not answer, and of what is switched off."""
+        config, said = conf.config(), list(self.down.values())
+        if not config.enabled:
+            said.append(NOT_ENABLED)
+        if not config.measures:
+            said.append(NO_METRICS)
+        return said
 
 
 HOTTEST = 20
+NOT_ENABLED = "CACHEPATTERNS['ENABLED'] is False: this process reads everything from the database."
 NO_METRICS = "CACHEPATTERNS['METRICS'] is False: this process counts nothing, and sends nothing."
 _SAID = {
     CACHE: "The cache server does not answer, so there are no figures: {} The site reads from the "

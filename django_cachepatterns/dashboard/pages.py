@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -14,6 +15,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from ..permissions import APP
+from ..write_behind.records import DeadLetter
 from .access import may_operate, may_read_payloads, may_view, only
 from .actions import ACTIONS, Operation
 from .families import family_of
@@ -146,8 +148,16 @@ class Pages:
             "may_operate": may_operate(request),
             "may_read_payloads": may_read_payloads(request),
             "policy_url": self._address("cachepatterns_policy"),
+            "letters_url": self._letters_address(request),
         }
         return render_to_string(panel.template_name, {**every, **shown}, request)
+
+    def _letters_address(self, request: HttpRequest) -> str:
+        """Where the dead letters are read; nothing for whom this site has no such page."""
+        if not self.site.is_registered(DeadLetter):
+            return ""
+        may = self.site.get_model_admin(DeadLetter).has_view_permission(request)
+        return self._address(f"{APP}_deadletter_changelist") if may else ""
 
     def _address(self, name: str) -> str:
         return reverse(f"admin:{name}", current_app=self.site.name)
@@ -155,7 +165,7 @@ class Pages:
     def _state(self, glance: Glance) -> dict[str, Any]:
         return {
             "problems": glance.problems(),
-            "updated": timezone.localtime().strftime("%H:%M:%S"),
+            "updated": timezone.localtime(datetime.now(UTC)).strftime("%H:%M:%S"),
         }
 
     def _nothing(self, request: HttpRequest, said: str) -> HttpResponseBase:

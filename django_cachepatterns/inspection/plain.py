@@ -17,9 +17,15 @@ def plain(value: Any) -> Any:
             return value.hex()
         return text if "".join(text.split()).isprintable() else value.hex()
     if isinstance(value, Mapping):
-        return {plain(key): plain(each) for key, each in value.items()}
+        return {_name(key): plain(each) for key, each in value.items()}
     if isinstance(value, tuple):
         return tuple(map(plain, value))
     if isinstance(value, list):
         return list(map(plain, value))
     return value
+
+
+def _name(key: Any) -> Any:
+    """The key of a mapping: as it is where JSON takes it, else its text."""
+    said = plain(key)
+    return said if isinstance(said, str | int | float | None) else str(said)

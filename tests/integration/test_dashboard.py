@@ -21,7 +21,7 @@ from django_cachepatterns.dashboard.panels import Panel, memory
 from django_cachepatterns.metrics import flushing
 from tests.testapp.models import Item, Page, Shelf
 
-from .dashboard import INDEX, KEY, LIVE, POLICY, root, sent, text
+from .dashboard import INDEX, KEY, LIVE, POLICY, VIEW, client_of, root, sent, text
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -227,6 +227,9 @@ def test_write_behind_shows_what_waits_and_what_was_refused(client: Client) -> N
     assert line(page, "testapp.Page.likes", "data-buffer")[-1] == "✕ 1"
     assert line(page, "testapp.Page.views", "data-buffer")[1] == "1"
     assert "Retry dead letters" in text(page)
+    letters = f'href="{reverse("admin:django_cachepatterns_deadletter_changelist")}">Read the dead'
+    assert letters in page
+    assert "Read the dead" not in client_of(VIEW).get(reverse(INDEX)).content.decode()
 
 
 def test_what_waits_for_too_long_is_said(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

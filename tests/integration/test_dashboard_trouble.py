@@ -5,15 +5,20 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings
 from django.db import connection
 from django.test import Client, override_settings
 from django.urls import reverse
+from django.utils.formats import date_format
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from django_cachepatterns import ReadThrough, audit
 from django_cachepatterns.dashboard import glance as looking
 from django_cachepatterns.metrics.measured import Measured
 from django_cachepatterns.testing import outage
@@ -156,6 +161,31 @@ def test_it_needs_no_figures(client: Client) -> None:
     with override_settings(CACHEPATTERNS={**settings.CACHEPATTERNS, "METRICS": False}):
         page = text(client.get(reverse(INDEX)).content)
     assert "METRICS" in page
+
+
+def test_that_nothing_is_read_from_the_cache_is_said(client: Client) -> None:
+    with override_settings(CACHEPATTERNS={**settings.CACHEPATTERNS, "ENABLED": False}):
+        page = text(client.get(reverse(INDEX)).content)
+    assert "CACHEPATTERNS['ENABLED'] is False" in page
+
+
+def test_it_needs_no_aware_times(client: Client) -> None:
+    audit.audit()
+    with override_settings(USE_TZ=False, TIME_ZONE="Asia/Tokyo"):
+        for address in pages():
+            assert client.get(address).status_code in (200, 404), address
+        page = text(client.get(reverse(INDEX)).content)
+        moment = datetime.fromtimestamp(audit.last().started, ZoneInfo("Asia/Tokyo"))
+        assert date_format(moment, "DATETIME_FORMAT") in page
+
+
+@pytest.mark.parametrize("key", [(1, 2), date(2024, 1, 1), Decimal("1.5"), b"\xff"])
+def test_a_payload_may_have_keys_that_json_has_not(client: Client, key: Any) -> None:
+    values = ReadThrough("odd-payloads", load=lambda asked: {key: "found"}, ttl=60)
+    values.get("a")
+    response = client.get(reverse(KEY), {"key": f"{settings.KEY_PREFIX}:value:odd-payloads:a"})
+    assert response.status_code == 200
+    assert "found" in text(response.content)
 
 
 def test_reads_of_a_family_that_is_gone_are_shown(
