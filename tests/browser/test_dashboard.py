@@ -6,7 +6,7 @@ import re
 
 import pytest
 from django.conf import settings
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from django_cachepatterns import ReadThrough
 from django_cachepatterns.metrics import flushing
@@ -264,6 +264,40 @@ def test_a_site_that_is_gone_is_said_to_be(root: Visitor) -> None:
     # The browser itself complains of the request that was cut off.
     assert all("net::ERR_FAILED" in each for each in root.watched.complaints)
     root.watched.complaints.clear()
+
+
+def test_a_site_that_fails_is_not_said_to_have_signed_the_user_out(root: Visitor) -> None:
+    page = root.opens()
+    page.route("**/live/**", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.locator("[data-problems]")).to_contain_text("The site fails (status 502)")
+    assert all("502" in each for each in root.watched.complaints)
+    root.watched.complaints.clear()
+
+
+def test_a_site_that_never_answers_is_said_to_be_away(root: Visitor) -> None:
+    root.page.clock.install()
+    page = root.opens()
+    page.route("**/live/**", lambda route: None)
+    with page.expect_request("**/live/**"):
+        page.get_by_role("button", name="Refresh").click()
+    page.clock.run_for(31_000)
+    expect(page.locator("[data-problems]")).to_contain_text("The site does not answer")
+    page.unroute_all(behavior="ignoreErrors")
+
+
+def test_a_time_zone_without_a_name_is_no_reason_to_draw_nothing(root: Visitor) -> None:
+    def nameless(route: Route) -> None:
+        response = route.fetch()
+        body = re.sub('data-zone="[^"]*"', 'data-zone="UTC+02:00"', response.text())
+        route.fulfill(response=response, body=body)
+
+    load.course()
+    root.page.route("**/dashboard/", nameless)
+    page = root.opens()
+    expect(page.locator("[data-zone]")).to_have_attribute("data-zone", "UTC+02:00")
+    expect(page.locator('[data-chart="hit-rate"] canvas')).to_be_visible()
+    assert page.locator('[data-chart="hit-rate"] canvas').evaluate(INK) > 2
 
 
 def test_the_cache_server_going_away_is_said_without_loading_the_page_again(

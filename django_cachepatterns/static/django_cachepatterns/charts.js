@@ -25,13 +25,24 @@
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   }
 
-  function zone() {
+  /* The user's time zone by its name; the browser's own where it knows no zone of that name. */
+  const ZONE = (() => {
     const live = document.querySelector("[data-zone]");
-    return live ? live.dataset.zone : "UTC";
+    try {
+      return new Intl.DateTimeFormat("en", { timeZone: live ? live.dataset.zone : "UTC" })
+        .resolvedOptions().timeZone;
+    } catch {
+      return undefined;
+    }
+  })();
+
+  function dateOf(seconds) {
+    const date = new Date(seconds * 1000);
+    return ZONE ? uPlot.tzDate(date, ZONE) : date;
   }
 
   function timeOf(seconds) {
-    const options = { dateStyle: "short", timeStyle: "short", timeZone: zone() };
+    const options = { dateStyle: "short", timeStyle: "short", timeZone: ZONE };
     return new Date(seconds * 1000).toLocaleString("sv", options);
   }
 
@@ -90,7 +101,7 @@
     return {
       width: Math.max(box.clientWidth, 100),
       height: chart.target ? 260 : 190,
-      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone()),
+      tzDate: dateOf,
       series: [{ value: (plot, at) => (at === null ? NOTHING : timeOf(at)) }, ...lines],
       axes: [axis(), axis(chart.unit)],
       scales: { y: { range: chart.unit === "percent" ? [0, 1] : top } },

@@ -9,6 +9,7 @@
   const problems = document.querySelector("[data-problems]");
   const every = Number(bar.dataset.every) * 1000;
   const LATER_EVERY = 30000;
+  const PATIENCE = 30000;
   const shown = new Map(); // By the panel's name: its HTML as it came.
   const asked = new Map(); // By the panel's name: when a slow one was asked for.
   let timer = null;
@@ -27,13 +28,29 @@
     status.textContent = text;
   }
 
+  /* Raises what `excuse` explains. A site that never answers is not waited for, either. */
   async function fetched(url) {
-    const response = await fetch(url, { headers: { Accept: "application/json" } });
-    const type = response.headers.get("Content-Type") || "";
-    if (!response.ok || response.redirected || !type.startsWith("application/json")) {
-      throw new Error("You are signed out, or may not see this any more. Reload the page.");
+    const aborting = new AbortController();
+    const waiting = setTimeout(() => aborting.abort(), PATIENCE);
+    try {
+      const options = { headers: { Accept: "application/json" }, signal: aborting.signal };
+      const response = await fetch(url, options);
+      const type = response.headers.get("Content-Type") || "";
+      if (response.status >= 500) {
+        throw new Error(`The site fails (status ${response.status}). The figures are old.`);
+      }
+      if (!response.ok || response.redirected || !type.startsWith("application/json")) {
+        throw new Error("You are signed out, or may not see this any more. Reload the page.");
+      }
+      return await response.json();
+    } finally {
+      clearTimeout(waiting);
     }
-    return response.json();
+  }
+
+  function excuse(error) {
+    const isAway = error instanceof TypeError || error.name === "AbortError";
+    return isAway ? "The site does not answer. The figures are old." : error.message;
   }
 
   /* Where the focus is within a panel, to put it back when the panel's HTML is new. */
@@ -116,9 +133,7 @@
       else if (hasFailed) say("The figures are new again.");
       hasFailed = false;
     } catch (error) {
-      const isNetwork = error instanceof TypeError;
-      const text = isNetwork ? "The site does not answer. The figures are old." : error.message;
-      if (!hasFailed || isForced) showProblems([text]);
+      if (!hasFailed || isForced) showProblems([excuse(error)]);
       hasFailed = true;
     } finally {
       isBusy = false;
