@@ -1,4 +1,4 @@
-"""Checks for django-health-check (4 and later).
+"""Checks for django-health-check (4.4 and later).
 
     from django_cachepatterns.contrib.health_check import BufferServer, CacheServer, WriteBehind
     from health_check.views import HealthCheckView
