@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import Any
 
 from .. import entry, metrics
@@ -99,6 +100,8 @@ def _install(
             [each[3] for each in made],
         )
         metrics.count(source.name, "install", sum(stored))
+        size = sum(len(each[2]) for each in compress(made, stored))
+        metrics.count(source.name, "filled_bytes", size)
         metrics.count(source.name, "refused_install", len(stored) - sum(stored))
     return left
 
