@@ -11,6 +11,7 @@ microsecond counts, use `hooks`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,7 @@ class HookSignal(Signal):
         super().__init__()
         self._hook, self._argument = hook, argument
         self._told: Callable[[Any], None] = self._tell  # One object, to be found again.
+        self._listening = threading.Lock()
 
     def connect(self, receiver: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """As Django's. Raises `TypeError` for a coroutine function."""
@@ -51,9 +53,10 @@ class HookSignal(Signal):
         return found
 
     def _listen(self) -> None:
-        hooks.remove(self._hook, self._told)
-        if self.has_listeners():
-            hooks.add(self._hook, self._told)
+        with self._listening:  # Of two that connect at once, only one adds it.
+            hooks.remove(self._hook, self._told)
+            if self.has_listeners():
+                hooks.add(self._hook, self._told)
 
     def _tell(self, details: Any) -> None:
         if not self.receivers:

@@ -248,3 +248,30 @@ def test_a_coroutine_function_is_refused() -> None:
     with pytest.raises(TypeError, match="Connect a plain function"):
         cache_read.connect(note)
     assert not cache_read.has_listeners()
+
+
+def test_receivers_that_connect_at_once_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, both = hooks.add, threading.Barrier(2)
+
+    def slow(name: str, hook: Callable[[Any], Any]) -> None:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)  # Two of them at the same place, if they are let.
+        plain(name, hook)
+
+    monkeypatch.setattr(hooks, "add", slow)
+    told: list[str] = []
+    receivers = [
+        lambda sender, read, **kwargs: told.append("one"),
+        lambda sender, read, **kwargs: told.append("two"),
+    ]
+    threads = [threading.Thread(target=cache_read.connect, args=(each,)) for each in receivers]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    try:
+        sizes.get("at once")
+    finally:
+        for receiver_ in receivers:
+            cache_read.disconnect(receiver_)
+    assert sorted(told) == ["one", "two"]
