@@ -11,7 +11,6 @@ from ..exceptions import PolicyError, StoreUnavailable
 from ..log_events import event, seldom, shown
 from ..stores import Store, store_of
 from .installable import MOST, Installable, install
-from .noting import invalidated
 
 logger = logging.getLogger("django_cachepatterns")
 
@@ -36,8 +35,8 @@ def settle() -> None:
     _deliver("begin", (), lambda store: store.settle())
 
 
-def end(keys: Sequence[bytes], writer: bytes, *, committed: bool = False) -> None:
-    """Take the marks away.
+def end(keys: Sequence[bytes], writer: bytes, *, committed: bool = False) -> Sequence[bytes]:
+    """Take the marks away. Returns the keys that nothing was stored in the place of.
 
     Args:
         committed: whether what was written may be stored in their place, see `installable`.
@@ -46,10 +45,10 @@ def end(keys: Sequence[bytes], writer: bytes, *, committed: bool = False) -> Non
         hook(hooks.Written(tuple(keys)))
     if committed:
         keys = _installed(keys, writer)
-        if not keys:
-            return
-    _deliver("end", keys, lambda store: store.post_end_write(keys, writer, partial(_ended, keys)))
-    invalidated(keys, "commit" if committed else "rollback")
+    if keys:
+        done = partial(_ended, keys)
+        _deliver("end", keys, lambda store: store.post_end_write(keys, writer, done))
+    return keys
 
 
 def _installed(keys: Sequence[bytes], writer: bytes) -> Sequence[bytes]:

@@ -22,6 +22,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from .. import conf
 from . import delivery, state
 from .callbacks import register, undo_with_testcase
+from .noting import invalidated
 from .watch import Watch
 from .window import Keys, Level, Window
 
@@ -308,9 +309,13 @@ class WriteLog:
     def _end(self, levels: list[Level], *, committed: bool = False) -> None:
         ended = [(level.writer, level.keys) for level in levels if level.keys]
         self._forget(levels)
+        over = []
         for writer, keys in ended:
-            delivery.end(keys, writer, committed=committed)
+            over.append(delivery.end(keys, writer, committed=committed))
             undo_with_testcase(self._connection(), keys.copy)
+        # Last: what a hook raises must not leave the next marks where they are.
+        for names in filter(None, over):
+            invalidated(names, "commit" if committed else "rollback")
 
     def _forget(self, levels: list[Level]) -> None:
         before = bool(self._marked)

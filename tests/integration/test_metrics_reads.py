@@ -430,6 +430,21 @@ def test_hooks_are_told_of_each_key(items: list[Item]) -> None:
     assert found.reads[0].keys[0] in invalidated.names
 
 
+def test_a_hook_that_raises_leaves_no_mark(items: list[Item]) -> None:
+    def raises(details: hooks.Invalidated) -> None:
+        raise ValueError("a hook of the project's")
+
+    with hooks.listening(after_invalidation=raises), transaction.atomic():
+        items[0].save()
+        with transaction.atomic():
+            items[1].save()
+    for item in items[:2]:
+        Item.objects.get(pk=item.pk)
+        with counted() as found:
+            Item.objects.get(pk=item.pk)
+        assert found.keys(ITEM) == {"hit": 1}
+
+
 def test_a_rollback_invalidates_too(items: list[Item]) -> None:
     with heard() as found, suppress(ZeroDivisionError), transaction.atomic():
         items[0].save()
