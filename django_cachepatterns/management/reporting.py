@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -52,6 +54,15 @@ class ReportingCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run, and report. Raises `CommandError`, with the exit code."""
+        try:
+            self._handle(**options)
+        except BrokenPipeError:
+            # Who listened has gone (`| head`): it hears no more, and no traceback is for anybody.
+            if sys.__stdout__ is not None:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+            sys.exit(FAILED)
+
+    def _handle(self, **options: Any) -> None:
         self.as_json = bool(options.pop("json"))
         try:
             with _explained():
@@ -84,6 +95,7 @@ class ReportingCommand(BaseCommand):
     def _report(self, report: Report) -> None:
         if self.as_json:
             self.stdout.write(json.dumps(report, default=str))
+        self.stdout.flush()
 
 
 def usage(message: str) -> NoReturn:
