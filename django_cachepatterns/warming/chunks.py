@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 
 from ..orm.rows import CachedRows
 
-MOST = 1000
-"""Rows of a chunk: few enough for one script not to hold the server up."""
+MOST = 2000
+"""Rows of a chunk: many enough for few round trips, few enough for readers to wait for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from ..stores.redis import Lot
 LEASED, REFRESHED, VALID = b"LRV"
 """Letters of `warm.lua`."""
 
+LEASED_AT_ONCE = 250
+"""Keys that one script leases: few enough not to hold the server up."""
 LOT_KEYS, LOT_BYTES = 128, 1 << 18
 """What one script stores at most: little enough to be stored while the next is made."""
 
@@ -73,15 +75,12 @@ class Holding:
         if store.epoch == entry.NO_EPOCH:
             store.get(lease)  # Connects.
         self.epoch = epoch = store.epoch
-        chosen = [keys for keys in self._chosen if keys.names]
-        lots = [
-            Lot(keys.names, keys.tags, entry.head(entry.VALUE, keys.fingerprint, epoch))
-            for keys in chosen
-        ]
+        lots = [(keys, lot) for keys in self._chosen for lot in _lots(keys, epoch)]
         fresh = entry.tag(entry.new_token())
-        found = store.warm(lots, lease, self._ttl, fresh, self._refresh)
-        for keys, (states, tags) in zip(chosen, found, strict=True):
-            keys.states, keys.versions = states, tuple(tag[1:] for tag in tags)
+        found = store.warm([lot for _, lot in lots], lease, self._ttl, fresh, self._refresh)
+        for (keys, _), (states, tags) in zip(lots, found, strict=True):
+            keys.states += states
+            keys.versions = tuple(tag[1:] for tag in tags)
         if store.epoch != epoch:
             raise StoreUnavailable("another server answers than before")
 
@@ -103,6 +102,17 @@ class Holding:
         names = [name for keys in self._chosen for name in keys.names]
         with suppress(StoreUnavailable):  # Then they lapse.
             self.release(names, LEASED)
+
+
+def _lots(keys: Keys, epoch: bytes) -> Iterator[Lot]:
+    """Keys in parts that the server may do something else between.
+
+    Those with tags are one part: what is stored depends on the tags of one moment.
+    """
+    size = LEASED_AT_ONCE if not keys.tags else max(len(keys.names), 1)
+    head = entry.head(entry.VALUE, keys.fingerprint, epoch)
+    for at in range(0, len(keys.names), size):
+        yield Lot(keys.names[at : at + size], keys.tags, head)
 
 
 class Stream:

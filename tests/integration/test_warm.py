@@ -466,6 +466,12 @@ def stopping_at(rows: int) -> tuple[threading.Event, Callable[[Progress], None]]
     return stop, on_progress
 
 
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django_cachepatterns.warming.course.MOST", 500)
+
+
+@pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_run_that_was_stopped_is_resumed(workers: int, redis_client: redis.Redis) -> None:
     pks = items(3500)
@@ -484,6 +490,7 @@ def test_a_run_that_was_stopped_is_resumed(workers: int, redis_client: redis.Red
     assert warm(Item, resume=True).total.looked_at == 3500  # Nothing to go on from any more.
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_a_limit_counts_what_an_interrupted_run_has_done() -> None:
     items(3000)
     stop, on_progress = stopping_at(1000)
@@ -501,6 +508,7 @@ def test_a_place_that_is_none_of_this_model_is_the_beginning(
     assert warm(Item, resume=True).total.filled == 3
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_the_place_goes_with_the_entries() -> None:
     items(3000)
     stop, on_progress = stopping_at(1000)
