@@ -6,6 +6,7 @@ import gc
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from time import monotonic
 from typing import Any
@@ -184,6 +185,27 @@ def test_what_another_loads_is_left_to_it(elsewhere: Callable[..., Any]) -> None
     with hooks.listening(before_fill=while_it_loads):
         Item.objects.get(pk=pks[0])
     assert (found[0].total.filled, found[0].total.busy) == (2, 1)
+
+
+def test_a_reader_who_waits_for_a_row_is_woken(redis_client: redis.Redis) -> None:
+    (pk,) = items(1)
+    with ThreadPoolExecutor(1) as pool:
+        found: list[Future[Any]] = []
+
+        def read() -> tuple[int, int]:
+            with no_sql() as asked:
+                stock = Item.objects.get(pk=pk).stock
+            connection.close()
+            return stock, len(asked)
+
+        def somebody_comes(_: Any) -> None:
+            found.append(pool.submit(read))
+            while not redis_client.exists(f"{key(Item, pk)}~waiting"):
+                assert not found[0].done(), "Nobody has waited."
+
+        with hooks.listening(before_fill=somebody_comes):
+            assert warm(Item).total.filled == 1
+        assert found[0].result(20) == (0, 0)
 
 
 @pytest.mark.parametrize("refresh", [False, True])
