@@ -182,12 +182,24 @@ def _not_asked_again(case: Case) -> Iterator[Advice]:
             "Leave unchanged what writes do not change: save only what is new, count in a "
             "write-behind counter. Lists end by fewer writes with indexes in the policy.",
         )
-    elif case.policy is not None and case.policy.ttl < case.span and each >= ONCE:
+    elif case.policy is not None and each >= ONCE and case.policy.ttl < case.span:
         yield Advice(
             "ttl",
             misses,
             f"{said}, before the ttl of {_seconds(case.policy.ttl)} was over.",
             f"Raise the ttl{_safely(case.policy)}.",
+        )
+    elif each >= ONCE:
+        is_known = case.policy is not None
+        yield Advice(
+            "young",
+            misses,
+            f"{said}, so far: what is stored lives for longer than these figures go back."
+            if is_known
+            else f"{said}. How long values live is not known to this process.",
+            ("Look again when they do. " if is_known else "Raise the ttl if that ends them. ")
+            + "Else most reads are of keys that nobody has asked for before: load them ahead, or "
+            "let only keys in that are asked for again, with admit_after=2.",
         )
     else:
         lives = f", which lives for {_seconds(case.policy.ttl)}" if case.policy is not None else ""

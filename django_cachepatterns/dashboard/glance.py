@@ -56,6 +56,15 @@ class Glance:
         chosen = history.RANGES[self.range]
         return chosen.step * chosen.points
 
+    @property
+    def known(self) -> int:
+        """Seconds of the range since anything was read, as its steps tell: of a cache that was
+        switched on today, a month is a day long."""
+        steps = self.over_time(self.family)
+        first = next((at for at, measured in steps if measured.reads), None)
+        step = history.RANGES[self.range].step
+        return self.span if first is None else steps[-1][0] - first + step
+
     def ask(self, question: Callable[[], T], otherwise: T, server: str = CACHE) -> T:
         """What a question to a server gives, or something else where that is down."""
         server = CACHE if _are_the_same() else server

@@ -30,6 +30,17 @@ INK = """canvas => {
     return colours.size;
 }"""
 """How many colours a canvas has; none, where nothing is drawn."""
+DRAWN = """(canvas, name) => {
+    const text = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    const wanted = [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16));
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    let number = 0;
+    for (let at = 0; at < data.length; at += 4) {
+        if (wanted.every((value, each) => Math.abs(data[at + each] - value) < 24)) number += 1;
+    }
+    return number;
+}"""
+"""How much of a canvas has about the colour of a name."""
 
 
 def figure(page: Page, name: str) -> str:
@@ -70,6 +81,29 @@ def test_charts_are_drawn(root: Visitor) -> None:
     legend = page.locator('[data-chart="hit-rate"] .u-legend')
     for name in ("All policies", "testapp.item", "testapp.shelf"):
         expect(legend).to_contain_text(name)
+
+
+@pytest.mark.parametrize("chosen", ["day", "month", "year"])
+def test_a_line_of_one_moment_is_a_point(root: Visitor, chosen: str) -> None:
+    load.made()
+    page = root.opens(query=f"?range={chosen}")
+    canvas = page.locator('[data-chart="latency-load"] canvas')
+    expect(canvas).to_be_visible()
+    assert canvas.evaluate(DRAWN, "--cp-line-3") > 3
+
+
+def test_the_legend_has_values_of_the_moment_that_is_pointed_at(root: Visitor) -> None:
+    load.course()
+    page = root.opens()
+    legend = page.locator('[data-chart="hit-rate"] .u-legend')
+    expect(legend).to_contain_text("All policies")
+    assert "%" not in legend.inner_text()
+    assert "Time" not in legend.inner_text()
+    box = page.locator('[data-chart="hit-rate"] .u-over').bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 20)
+    expect(legend).to_contain_text("%")
+    expect(legend).to_contain_text("Time")
 
 
 def test_a_chart_without_data_says_so(root: Visitor) -> None:

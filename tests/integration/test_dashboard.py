@@ -31,6 +31,11 @@ def dashed(n: int) -> int:
     return n
 
 
+@cache_aside(key="lasting:{n}", ttl=7 * 86_400)
+def lasting(n: int) -> int:
+    return n
+
+
 config_values = ReadThrough("dashboard-values", load=lambda key: key, ttl=60)
 
 
@@ -131,6 +136,18 @@ def test_a_policy_below_the_line_is_said_what_to_do_with_its_numbers(
     assert "60 values were stored and served 0 reads" in text(advice[1])
     assert "▼ 0.0 %" in text(advice[1])
     assert "(below 80 %)" in line(page, "testapp.item")[3]
+
+
+def test_a_ttl_is_not_blamed_that_is_longer_than_anything_was_counted(
+    client: Client, item: Item
+) -> None:
+    for number in range(60):
+        lasting(number)
+        lasting(number)
+    flushing.flush()
+    for name in ("15m", "month", "year"):
+        page = client.get(reverse(POLICY), {"name": f"{__name__}.lasting", "range": name})
+        assert 'data-cause="young"' in page.content.decode(), name
 
 
 def test_charts_have_the_rate_of_each_minute_and_the_line(client: Client, item: Item) -> None:

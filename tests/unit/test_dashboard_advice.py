@@ -47,8 +47,17 @@ def test_a_ttl_that_is_all_that_ends_entries() -> None:
 
 def test_what_lives_longer_than_the_range_has_not_expired_in_it() -> None:
     (said,) = advised(CachePolicy(ttl=2 * HOUR), hit=500, miss=500, load=500, fill=500)
+    assert said.cause == "young"
+    assert "1.0 each, so far" in said.fault
+    (said,) = advised(CachePolicy(ttl=2 * HOUR), hit=10, miss=990, load=990, fill=990)
     assert said.cause == "once"
     assert "which lives for 2 hours" in said.fault
+
+
+def test_what_lives_for_a_time_that_nobody_knows_is_not_said_to_be_asked_for_once() -> None:
+    (said,) = advise(Case(Measured({"hit": 500, "miss": 500, "fill": 500}), None, HOUR))
+    assert said.cause == "young"
+    assert "not known to this process" in said.fault
 
 
 def test_what_is_never_asked_for_twice() -> None:

@@ -122,7 +122,7 @@ def hottest(glance: Glance) -> dict[str, Any]:
 
 
 def _advice(glance: Glance, name: str, measured: Measured) -> list[Advice]:
-    return advise(Case(measured, family_of(name).policy, glance.span))
+    return advise(Case(measured, family_of(name).policy, glance.known))
 
 
 def _told(value: Any) -> str:

@@ -17,8 +17,12 @@
     },
   };
 
+  function isNone(value) {
+    return value === null || value === undefined;
+  }
+
   function told(value, unit) {
-    return value === null || value === undefined ? NOTHING : FORMATS[unit](value);
+    return isNone(value) ? NOTHING : FORMATS[unit](value);
   }
 
   function colour(name) {
@@ -64,8 +68,15 @@
     ctx.lineTo(left + width, y);
     ctx.stroke();
     ctx.font = `${12 * devicePixelRatio}px sans-serif`;
-    ctx.textAlign = "right";
-    ctx.fillText(`${Math.round(target * 100)} %`, left + width - 4, y + 14 * devicePixelRatio);
+    const text = `${Math.round(target * 100)} %`;
+    const [x, height] = [left + 4 * devicePixelRatio, 16 * devicePixelRatio];
+    ctx.textBaseline = "middle";
+    ctx.globalAlpha = 0.85; // Lines may run below it.
+    ctx.fillStyle = colour("--body-bg");
+    ctx.fillRect(x, y + 3 * devicePixelRatio, ctx.measureText(text).width, height);
+    ctx.globalAlpha = 1;
+    ctx.fillStyle = colour("--cp-target");
+    ctx.fillText(text, x, y + 3 * devicePixelRatio + height / 2);
     ctx.restore();
   }
 
@@ -87,6 +98,15 @@
     return { ...own, size: 64, values: (plot, ticks) => ticks.map((tick) => told(tick, unit)) };
   }
 
+  /* Of many steps only those are points that no line leads to: the only hour of a month, say. */
+  function pointsOf(chart, line) {
+    if (chart.x.length <= 60) return { show: true, size: 5 };
+    const isThere = (at) => !isNone(line.values[at]);
+    const filter = () =>
+      [...chart.x.keys()].filter((at) => isThere(at) && !isThere(at - 1) && !isThere(at + 1));
+    return { show: false, size: 5, filter };
+  }
+
   function options(chart, box) {
     const lines = chart.series.map((line, at) => ({
       label: line.label,
@@ -94,15 +114,15 @@
       width: at === 0 ? 2.5 : 1.5,
       dash: DASHES[at % DASHES.length].map((length) => length * devicePixelRatio),
       spanGaps: false,
-      points: { show: chart.x.length <= 60, size: 5 },
-      value: (plot, value) => told(value, chart.unit),
+      points: pointsOf(chart, line),
+      value: (plot, value, series, at) => (isNone(at) ? "" : told(value, chart.unit)),
     }));
     const top = (plot, low, high) => [0, high > 0 ? high * 1.1 : 1];
     return {
       width: Math.max(box.clientWidth, 100),
       height: chart.target ? 260 : 190,
       tzDate: dateOf,
-      series: [{ value: (plot, at) => (at === null ? NOTHING : timeOf(at)) }, ...lines],
+      series: [{ value: (plot, at) => (isNone(at) ? "" : timeOf(at)) }, ...lines],
       axes: [axis(), axis(chart.unit)],
       scales: { y: { range: chart.unit === "percent" ? [0, 1] : top } },
       cursor: { drag: { x: false, y: false } },
