@@ -70,6 +70,7 @@
     ctx.font = `${12 * devicePixelRatio}px sans-serif`;
     const text = `${Math.round(target * 100)} %`;
     const [x, height] = [left + 4 * devicePixelRatio, 16 * devicePixelRatio];
+    ctx.textAlign = "left";
     ctx.textBaseline = "middle";
     ctx.globalAlpha = 0.85; // Lines may run below it.
     ctx.fillStyle = colour("--body-bg");
