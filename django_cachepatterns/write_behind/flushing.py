@@ -29,6 +29,8 @@ from .tenants import tenants_of
 from .troubles import reason_of
 
 if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
     from .buffer import Buffer
 
 logger = logging.getLogger("django_cachepatterns")
@@ -86,10 +88,20 @@ def flush_buffer(buffer: Buffer[Any], *, in_pause: bool = True) -> Flushed:
     except (DatabaseError, InterfaceError, CachePatternsError) as error:
         metrics.count(buffer.name, "flush_error")
         done += Flushed(errors=((buffer.name, reason_of(error)),))
-        # A connection that broke while it was made breaks each later transaction at its BEGIN,
-        # where Django does not close it. Outside of requests and tasks nobody else would.
-        connection.close_if_unusable_or_obsolete()
+        _close_if_broken(connection)
     return done
+
+
+def _close_if_broken(connection: BaseDatabaseWrapper) -> None:
+    """Have the next transaction connect again.
+
+    A connection that broke while it was made breaks each later transaction at its BEGIN, where
+    Django does not close it. Outside of requests and tasks nobody else would.
+    """
+    if connection.in_atomic_block or connection.connection is None:
+        return
+    if connection.errors_occurred and not connection.is_usable():
+        connection.close()
 
 
 def _tenants(buffer: Buffer[Any], done: Flushed) -> list[str | None]:

@@ -407,3 +407,20 @@ def test_a_flush_after_the_connection_broke_connects_again(page: Page) -> None:
     broken = Page.view_counter.flush()
     assert "closed" in str(broken.errors)
     assert Page.view_counter.flush().rows == 1
+
+
+def test_a_flush_that_fails_leaves_a_sound_connection_open(page: Page) -> None:
+    Page.view_counter.increment(page.pk)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        before = cursor.fetchone()
+        cursor.execute("ALTER TABLE testapp_page RENAME COLUMN views TO seen")
+    try:
+        assert Page.view_counter.flush().errors
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE testapp_page RENAME COLUMN seen TO views")
+            cursor.execute("SELECT pg_backend_pid()")
+            after = cursor.fetchone()
+    assert after == before
+    assert Page.view_counter.flush().rows == 1
