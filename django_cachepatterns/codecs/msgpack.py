@@ -45,9 +45,9 @@ class MsgpackCodec:
 
     def encode(self, values: Iterable[Any]) -> bytes:
         """See `Codec`."""
-        row = tuple(values)
-        types = tuple(map(type, row))
         try:
+            row = tuple(values)
+            types = tuple(map(type, row))
             if types in self._seen and all(accepts(row[at]) for at, accepts in self._zoned):
                 return _encoder.encode(row)
             pairs = zip(row, self._columns, strict=True)

@@ -66,7 +66,7 @@ def _measure(load: Load) -> None:
 
     results = []
     for cached in (False, True):
-        print(f"{load.seconds:g} s {'with' if cached else 'without'} the cache ...", flush=True)
+        print(f"{load.seconds:.3g} s {'with' if cached else 'without'} the cache ...", flush=True)
         results.append(figures(*run_round(load, cached=cached)))
     print(f"\n{text(load, BY_SLUG, *results)}")
 

@@ -125,7 +125,9 @@ def test_one_task_is_sent_however_many_find_it_stale(
 def test_without_a_broker_it_stays_stale(policy: None, redis_client: Any, monkeypatch: Any) -> None:
     said: list[str] = []
     # Not caplog: a worker that ran in this process has rearranged the handlers.
-    monkeypatch.setattr(tasks.logger, "warning", lambda text, *args: said.append(text % args))
+    monkeypatch.setattr(
+        tasks.logger, "log", lambda level, text, *args, extra: said.append(text % args)
+    )
     app = Celery("nowhere", broker="redis://127.0.0.1:1/0", set_as_current=True)
     try:
         shelf = made_stale(redis_client)
