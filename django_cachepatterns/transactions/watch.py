@@ -27,7 +27,8 @@ class Watch:
         log.flush()
         try:
             return execute(sql, params, many, context)
-        except DatabaseError:
+        except (DatabaseError, ValueError):
+            # Also what a driver cannot send: a lone surrogate, a NUL with psycopg 2.
             log.lift()
             raise
         except BaseException:
