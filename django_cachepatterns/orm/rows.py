@@ -150,6 +150,8 @@ class CachedRows:
             else:
                 if began:
                     self.meter.hit(began, len(data), key)
+                elif self.measures:
+                    self.meter.served(1, len(data))
                 else:
                     tally = metrics.tally()
                     tally[self._hit] = tally.get(self._hit, 0) + 1

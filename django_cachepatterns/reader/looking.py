@@ -212,6 +212,8 @@ class Looking(Generic[Key, Value]):
             values.call.held[self] = values
             return
         name, outcomes = self.source.name, values.outcomes
+        if not outcomes:
+            return  # Cancelled while another loaded it: nothing was served, and no query saved.
         kinds, times = list(outcomes.values()), is_call and self.measures
         if times and kinds == ["hit"] and not values.call.loaded:
             self.meter.hit(values.call.began, values.size, self.source.entry_key(*outcomes))
@@ -223,7 +225,7 @@ class Looking(Generic[Key, Value]):
             if times:
                 keys = map(self.source.entry_key, outcomes)
                 self.meter.took(values.call.kind, values.call.began, keys)
-        if hooks.after_read and outcomes:
+        if hooks.after_read:
             names = tuple(map(self.source.entry_key, outcomes))
             seconds = (perf_counter_ns() - values.call.began) / 1e9
             read = hooks.Read(name, self.source, names, tuple(kinds), seconds)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from django_cachepatterns import ReadThrough, WriteThrough, cache_aside, hooks, metrics
@@ -114,6 +115,41 @@ def test_a_lookup_is_one_call(items: list[Item]) -> None:
             Item.objects.get(slug="nothing")
     assert found.calls(ITEM) == {"hit": 2, "load": 2, "miss": 2}
     assert found[ITEM].served == 3, "the row twice, and the absence once"
+
+
+def test_the_bytes_of_a_row_count_however_it_was_found(items: list[Item], settings: Any) -> None:
+    Item.objects.get(slug="item-1")
+    with counted() as found:
+        Item.objects.get(pk=items[1].pk)
+    row = found[ITEM].counts["read_bytes"]
+    with override_settings(CACHEPATTERNS={**settings.CACHEPATTERNS}), counted() as found:
+        Item.objects.get(slug="item-1")  # As in another process, which remembers no pointer.
+    assert found.keys(ITEM) == {"hit": 2}
+    assert found[ITEM].counts["read_bytes"] > row, "of the pointer, and of the row"
+
+
+def test_who_is_cancelled_while_another_loads_has_read_nothing() -> None:
+    loading = asyncio.Event()
+
+    @cache_aside(key="cancelled:{word}")
+    async def slow(word: str) -> str:
+        loading.set()
+        await asyncio.sleep(60)
+        return word
+
+    async def cancelled() -> None:
+        tasks = [asyncio.create_task(slow("a")) for _ in range(3)]
+        await loading.wait()
+        while metrics.by_family()[slow.name].get("wait", 0) < 2:
+            await asyncio.sleep(0.01)
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    with counted() as found:
+        asyncio.run(cancelled())
+    assert found.keys(slow.name) == {"miss": 1}
+    assert found.calls(slow.name) == {"load": 1, "miss": 1}
 
 
 def test_a_list_is_one_call_of_its_own_family(items: list[Item]) -> None:
