@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -175,7 +176,7 @@ def _check(
     """Raise `PolicyError` for what makes no sense."""
     if limit is not None and limit < 1:
         raise PolicyError(f"limit is {limit}; it is a number of rows, 1 or more.")
-    if rate is not None and not rate > 0:
+    if rate is not None and not 0 < rate < math.inf:
         raise PolicyError(f"rate is {rate}; it is a number of rows a second, above 0.")
     if not 1 <= workers <= MOST_WORKERS:
         raise PolicyError(f"workers is {workers}; it is a number of threads, 1 to {MOST_WORKERS}.")

@@ -124,7 +124,8 @@ def test_without_figures_it_says_what_to_look_at(settings: Any) -> None:
 @pytest.mark.parametrize("flags", [[], ["--json"]])
 def test_what_makes_no_sense_is_refused_with_2(flags: list[str]) -> None:
     assert "15m, hour, day" in refused("--range=week", *flags, code=2)
-    assert "--every" in refused("--watch", "--every=0", code=2)
+    for every in ("0", "-1", "nan", "inf"):
+        assert "--every" in refused("--watch", f"--every={every}", code=2)
     assert "--watch" in refused("--watch", "--json", code=2)
 
 

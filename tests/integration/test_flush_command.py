@@ -102,7 +102,9 @@ def test_an_unknown_name_is_an_error_that_names_the_known_ones() -> None:
     assert failed.value.returncode == 2
 
 
-@pytest.mark.parametrize("arguments", [["--every=3"], ["--loop", "--every=0"]])
+@pytest.mark.parametrize(
+    "arguments", [["--every=3"], ["--loop", "--every=0"], ["--loop", "--every=inf"]]
+)
 def test_every_is_of_the_loop(arguments: list[str]) -> None:
     with pytest.raises(CommandError, match="--every") as failed:
         flushed(*arguments)

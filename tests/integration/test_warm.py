@@ -429,6 +429,7 @@ def test_in_a_testcase_what_the_test_has_made_is_warmed() -> None:
     [
         ({"limit": 0}, "limit is 0"),
         ({"rate": 0}, "rate is 0"),
+        ({"rate": float("inf")}, "rate is inf"),
         ({"workers": 0}, "workers is 0"),
         ({"resume": True, "hot": True}, "resume"),
     ],

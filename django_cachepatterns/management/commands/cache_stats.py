@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
@@ -62,7 +63,7 @@ class Command(ReportingCommand):
             usage(f"There is no range {range_name!r}. Use one of: {', '.join(history.RANGES)}.")
         if watch and self.as_json:
             usage("--watch shows pictures, --json is one document. Leave one of them out.")
-        if not every > 0:
+        if not 0 < every < math.inf:
             usage(f"--every is {every:g}; it is a number of seconds, above 0.")
         if watch:
             self._watch(range_name, policy, every)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
@@ -42,7 +43,7 @@ class Command(ReportingCommand):
         self, *args: Any, names: Sequence[str], loop: bool, every: float | None, **options: Any
     ) -> Report:
         """Flush. Raises `CommandError`."""
-        if every is not None and not (loop and every > 0):
+        if every is not None and not (loop and 0 < every < math.inf):
             usage("--every is a positive number of seconds, for --loop.")
         buffers = registry.chosen(names)
         if not buffers:
