@@ -84,5 +84,5 @@ def _make_admin() -> None:
 
     users = get_user_model()._default_manager
     if not users.filter(username=NAME).exists():
-        users.create_superuser(NAME, "", PASSWORD)  # type: ignore[attr-defined]
+        users.create_superuser(NAME, "", PASSWORD)
     connection.close()
