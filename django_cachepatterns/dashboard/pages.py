@@ -19,7 +19,7 @@ from ..write_behind.records import DeadLetter
 from .access import may_operate, may_read_payloads, may_view, only
 from .actions import ACTIONS, Operation
 from .families import family_of
-from .glance import LIVE, RANGES, USUAL, Glance
+from .glance import CACHE, LIVE, RANGES, USUAL, Glance
 from .keys import look_at
 from .panels import Panel, panel_named, panels_of
 
@@ -141,6 +141,8 @@ class Pages:
         shown = panel.context(glance)
         if shown is None:
             return ""
+        if panel.of_figures and CACHE in glance.down:
+            return render_to_string(f"{TEMPLATES}/unknown.html")
         request.current_app = self.site.name
         every = {
             "panel": panel,

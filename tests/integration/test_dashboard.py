@@ -273,7 +273,7 @@ def test_the_last_audit_is_shown(client: Client, item: Item, redis_client: redis
         cursor.execute("UPDATE testapp_item SET name = 'other' WHERE id = %s", [item.pk])
     audit.audit()
     page = text(client.get(reverse(INDEX)).content)
-    assert "✕ 1 entries are not what the database says" in page
+    assert "✕ 1 entry is not what the database says" in page
     assert f"{settings.KEY_PREFIX}:testapp.item:{item.pk} differs in name" in page
 
 

@@ -73,6 +73,15 @@ def test_it_is_there_while_the_server_is_away(client: Client) -> None:
         assert "does not answer" in response.content.decode(), address
 
 
+def test_what_is_not_known_is_not_said_to_be_nothing(client: Client) -> None:
+    with outage():
+        for address in (reverse(INDEX), f"{reverse(POLICY)}?name=testapp.item"):
+            page = text(client.get(address).content)
+            assert "Not known now: see above." in page
+            for wrong in ("Reads 0", "othing was read", "No data yet", "No key was sampled", "0 0"):
+                assert wrong not in page, (address, wrong)
+
+
 def test_it_asks_a_server_that_is_away_no_more_than_it_must(client: Client) -> None:
     """What is dear is the timeout of each question: the number of questions is what counts."""
     asked_for: list[bytes] = []

@@ -29,6 +29,8 @@ class Panel:
         template: its template; by default one of its name.
         later: whether it takes long, so that it is asked for after the page is there.
         wide: whether it takes the whole width.
+        of_figures: whether it shows nothing but what was counted, which nobody knows while the
+            cache server is away: a zero would be wrong.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Panel:
     template: str = ""
     later: bool = False
     wide: bool = False
+    of_figures: bool = False
 
     @property
     def template_name(self) -> str:

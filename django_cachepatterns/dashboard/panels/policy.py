@@ -12,9 +12,19 @@ register(
         page="policy",
         template=f"{TEMPLATES}/summary.html",
         wide=True,
+        of_figures=True,
     )
 )
-register(Panel("policy_advice", "What to do", policies.advice_for_policy, page="policy", wide=True))
+register(
+    Panel(
+        "policy_advice",
+        "What to do",
+        policies.advice_for_policy,
+        page="policy",
+        wide=True,
+        of_figures=True,
+    )
+)
 register(
     Panel(
         "policy_hit_rate",
@@ -23,6 +33,7 @@ register(
         page="policy",
         template=f"{TEMPLATES}/hit_rate.html",
         wide=True,
+        of_figures=True,
     )
 )
 register(
@@ -33,10 +44,11 @@ register(
         page="policy",
         template=f"{TEMPLATES}/latency.html",
         wide=True,
+        of_figures=True,
     )
 )
 register(Panel("policy_options", "Policy", policies.options, page="policy"))
-register(Panel("policy_outcomes", "Counts", policies.outcomes, page="policy"))
+register(Panel("policy_outcomes", "Counts", policies.outcomes, page="policy", of_figures=True))
 register(
     Panel(
         "policy_hottest",
@@ -44,6 +56,7 @@ register(
         policies.hottest,
         page="policy",
         template=f"{TEMPLATES}/hottest.html",
+        of_figures=True,
     )
 )
 register(Panel("policy_memory", "Memory", memory.of_policy, page="policy", later=True))

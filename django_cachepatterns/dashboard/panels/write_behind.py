@@ -14,7 +14,7 @@ from ...metrics.measured import Measured
 from ...write_behind import dead_letters, registry
 from ...write_behind.records import DeadLetter
 from ...write_behind.tenants import waiting
-from ..glance import BUFFERS, Glance
+from ..glance import BUFFERS, CACHE, Glance
 
 if TYPE_CHECKING:
     from ...write_behind.buffer import Buffer
@@ -68,6 +68,7 @@ def buffers(glance: Glance) -> dict[str, Any] | None:
     lines = [_line(glance, buffer, letters) for buffer in found]
     return {
         "lines": lines,
+        "counted": CACHE not in glance.down,
         "rows": sum(line.rows or 0 for line in lines),
         "letters": None if letters is None else letters.total(),
         "late": any(line.late for line in lines),
