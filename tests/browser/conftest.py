@@ -15,6 +15,7 @@ from django.urls import reverse
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from django_cachepatterns.dashboard.panels import memory
+from tests.integration.dashboard import forget_figures
 
 from .chromium import REMEDY, chromium
 from .watched import Watched
@@ -43,6 +44,11 @@ def browser(django_db_setup: None) -> Iterator[Browser]:
 @pytest.fixture(autouse=True)
 def _no_sample_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_kept", {})
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted_before() -> None:
+    forget_figures()
 
 
 @pytest.fixture

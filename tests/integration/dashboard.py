@@ -6,6 +6,8 @@ import re
 from html import unescape
 from typing import Any
 
+import redis
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
 from django.test import Client
@@ -62,3 +64,11 @@ def text(html: str | bytes) -> str:
 def sent() -> None:
     """Have this process send what it has counted."""
     assert flushing.flush()
+
+
+def forget_figures() -> None:
+    """Forget what was counted so far."""
+    flushing.flush()
+    with redis.Redis.from_url(settings.CACHES["default"]["LOCATION"]) as client:
+        for key in client.scan_iter(f"{settings.KEY_PREFIX}:metrics:*"):
+            client.delete(key)

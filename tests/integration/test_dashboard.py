@@ -21,7 +21,7 @@ from django_cachepatterns.dashboard.panels import Panel, memory
 from django_cachepatterns.metrics import flushing
 from tests.testapp.models import Item, Page, Shelf
 
-from .dashboard import INDEX, KEY, LIVE, POLICY, VIEW, client_of, root, sent, text
+from .dashboard import INDEX, KEY, LIVE, POLICY, VIEW, client_of, forget_figures, root, sent, text
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -37,14 +37,6 @@ def lasting(n: int) -> int:
 
 
 config_values = ReadThrough("dashboard-values", load=lambda key: key, ttl=60)
-
-
-def forget_figures() -> None:
-    """Forget what was counted so far."""
-    flushing.flush()
-    with redis.Redis.from_url(settings.CACHES["default"]["LOCATION"]) as client:
-        for key in client.scan_iter(f"{settings.KEY_PREFIX}:metrics:*"):
-            client.delete(key)
 
 
 @pytest.fixture(autouse=True)
