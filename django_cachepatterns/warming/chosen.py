@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from django.apps import apps
 from django.db import connections
 from django.db.models import Model, QuerySet
 
@@ -35,7 +36,8 @@ class Chosen(NamedTuple):
 
 def every_model() -> list[type[Model]]:
     """The models whose managers read through the cache, and whose policies let them."""
-    cached = registry.cached_models()
+    # Those that a test has made under `isolate_apps` are no models of the project's.
+    cached = [model for model in registry.cached_models() if model._meta.apps is apps]
     found = [model for model in cached if conf.policy_of(model).pattern != "cache_aside"]
     return sorted(found, key=lambda model: model._meta.label)
 

@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 import redis
 from django.db import OperationalError, connection, transaction
+from django.test.utils import isolate_apps
 
 from django_cachepatterns import hooks, metrics
 from django_cachepatterns.conf import as_tenant, config
 from django_cachepatterns.dropping import drop_entries
 from django_cachepatterns.exceptions import PolicyError, StoreUnavailable
+from django_cachepatterns.models import CachedModel
 from django_cachepatterns.testing import assert_store_commands, outage
 from django_cachepatterns.warming import Progress, Unwarmable, Warmed, warm
 from tests.testapp.models import (
@@ -363,6 +365,15 @@ def test_without_models_it_is_all_that_read_through(settings: Any) -> None:
     assert by_model["testapp.Item"].filled == 1
     assert {"testapp.WrittenPiece", "testapp.Cafe"} <= set(by_model)
     assert not {"testapp.Shelf", "testapp.Building"} & set(by_model)
+
+
+@isolate_apps("tests.testapp")
+def test_models_of_isolated_apps_are_none_of_the_projects() -> None:
+    class Isolated(CachedModel):
+        class Meta:
+            app_label = "testapp"
+
+    assert "testapp.Isolated" not in warm().by_model
 
 
 def test_a_queryset_is_warmed_in_its_order(redis_client: redis.Redis) -> None:
