@@ -265,6 +265,32 @@ def test_a_list_that_lacks_a_row_saves_none(items: list[Item]) -> None:
     assert (stats["calls"], stats["saved"]) == (1, 0)
 
 
+def forget_where_lookups_lead() -> None:
+    """As in a process that has not read them yet."""
+    for lookup in rows_of(Item).lookups.values():  # type: ignore[union-attr]
+        lookup._remembered.clear()
+
+
+def test_a_lookup_and_its_row_save_one_query(items: list[Item]) -> None:
+    Client().get("/slug/")
+    forget_where_lookups_lead()
+    stats = stats_of(Client().get("/slug/"))
+    assert [(each["is_part"], each["saved"]) for each in stats["reads"]] == [
+        (False, True),
+        (True, True),
+    ]
+    assert (stats["calls"], stats["saved"], stats["keys"]) == (1, 1, 2)
+
+
+def test_a_lookup_that_lacks_its_row_saves_none(items: list[Item]) -> None:
+    Client().get("/slug/")
+    forget_where_lookups_lead()
+    store = rows_of(Item).store  # type: ignore[union-attr]
+    store.drop([rows_of(Item).entry_key(items[0].pk)])  # type: ignore[union-attr]
+    stats = stats_of(Client().get("/slug/"))
+    assert (stats["calls"], stats["saved"], stats["keys"]) == (1, 0, 2)
+
+
 def test_the_panel_s_own_work_is_not_in_the_times(items: list[Item], monkeypatch: Any) -> None:
     from django_cachepatterns.contrib.debug_toolbar import recording
 

@@ -48,6 +48,11 @@ def reads_all_kinds(request: HttpRequest) -> HttpResponse:
     return HttpResponse(PAGE)
 
 
+def reads_by_slug(request: HttpRequest) -> HttpResponse:
+    Item.objects.get(slug="shoe")
+    return HttpResponse(PAGE)
+
+
 def reads_a_list(request: HttpRequest) -> HttpResponse:
     list(Item.objects.order_by("pk").cache())
     return HttpResponse(PAGE)
@@ -87,6 +92,7 @@ async def reads_in_a_loop(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("rows/", reads_rows),
     path("kinds/", reads_all_kinds),
+    path("slug/", reads_by_slug),
     path("list/", reads_a_list),
     path("together/", reads_together),
     path("nothing/", reads_nothing),

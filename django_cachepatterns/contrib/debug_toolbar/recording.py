@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -14,6 +15,7 @@ from debug_toolbar.utils import get_stack_trace, render_stacktrace
 from ... import hooks
 from ...metrics.outcomes import SERVED
 from ...monitoring.instead import instead
+from ...orm.lookups import Lookup
 
 LIBRARY = str(Path(__file__).parent.parent.parent)
 LIST = ":list"
@@ -48,6 +50,7 @@ class Recording:
                 "milliseconds": seconds * 1000 if read.seconds else None,
                 "saved": served == len(read.keys),
                 "is_part": False,
+                "is_lookup": isinstance(read.source, Lookup),
                 "statement": statement,
                 "short": _COLUMNS.sub(r"SELECT \1... FROM ", statement, count=1),
                 "trace": str(render_stacktrace(_own_frames(get_stack_trace(skip=2)))),
@@ -59,6 +62,7 @@ class Recording:
     def totals(self) -> dict[str, Any]:
         """What the reads come to."""
         self._join_lists()
+        self._join_lookups()
         keys = sum(len(each["keys"]) for each in self.reads)
         served = sum(each["served"] for each in self.reads)
         calls = [each for each in self.reads if not each["is_part"]]
@@ -81,6 +85,21 @@ class Recording:
                 if other["family"] == family and begun < ended and over > started:
                     other["is_part"] = True
                     read["saved"] = read["saved"] and other["saved"]
+
+    def _join_lookups(self) -> None:
+        """The row that a lookup leads to is read in the same call, which saves one query at most.
+
+        Its time is not known by itself, or is that of the whole call.
+        """
+        for (lookup, (_, ended)), (row, (begun, _)) in pairwise(
+            zip(self.reads, self._spans, strict=True)
+        ):
+            if not lookup["is_lookup"] or row["is_lookup"] or row["family"] != lookup["family"]:
+                continue
+            untimed = row["milliseconds"] is None and "bypass" not in row["outcomes"]
+            if untimed or begun < ended:
+                row["is_part"] = True
+                lookup["saved"] = lookup["saved"] and row["saved"]
 
 
 def _covered(spans: Iterable[Span], by: Iterable[Span]) -> float:
