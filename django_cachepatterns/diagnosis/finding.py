@@ -57,3 +57,8 @@ def warning(about: str, text: str, remedy: str) -> Finding:
 def wrong(about: str, text: str, remedy: str) -> Finding:
     """Something does not work."""
     return Finding(Level.WRONG, about, text, remedy)
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things, in words: `1 model`, `2 models`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

@@ -11,7 +11,7 @@ from ..exceptions import PolicyError
 from ..invalidation import registry
 from ..read_through import named_values
 from ..warming.chosen import Unwarmable, choose
-from .finding import Finding, fine, warning
+from .finding import Finding, counted, fine, warning
 
 ABOUT = "what is cached"
 
@@ -35,8 +35,9 @@ def models() -> Iterator[Finding]:
         )
         return
     patterns = Counter(conf.policy_of(model).pattern for model in cached)
-    parts = [f"{number} {_models(number)} {name}" for name, number in sorted(patterns.items())]
-    parts += [f"{len(named_values())} named values", f"{len(cached_functions())} functions"]
+    parts = [f"{counted(number, 'model')} {name}" for name, number in sorted(patterns.items())]
+    parts += [counted(len(named_values()), "named value")]
+    parts += [counted(len(cached_functions()), "function")]
     yield fine(ABOUT, f"{', '.join(parts)} (of modules that are imported).")
     for model in cached:
         yield from _unread(model)
@@ -53,7 +54,3 @@ def _unread(model: type) -> Iterator[Finding]:
         yield warning(ABOUT, text, "See the reference of reads and writes.")
     except PolicyError:
         return  # The server's part says so.
-
-
-def _models(number: int) -> str:
-    return "model" if number == 1 else "models"

@@ -9,7 +9,7 @@ from django.db import DatabaseError, InterfaceError
 from ..exceptions import CachePatternsError
 from ..monitoring import backlog
 from ..write_behind import registry
-from .finding import Finding, fine, warning, wrong
+from .finding import Finding, counted, fine, warning, wrong
 
 ABOUT = "write-behind"
 LATE, SHORTEST = 3, 10.0
@@ -44,8 +44,8 @@ def write_behind() -> Iterator[Finding]:
             "`flush_write_behind --loop` do it.",
         )
     if not late:
-        rows = sum(each.rows for each in waits)
-        yield fine(ABOUT, f"{len(buffers)} buffers, {rows:,} rows wait, none for too long.")
+        rows = counted(sum(each.rows for each in waits), "row")
+        yield fine(ABOUT, f"{counted(len(buffers), 'buffer')}, {rows} waiting, none for too long.")
     yield from _letters()
 
 

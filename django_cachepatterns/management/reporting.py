@@ -108,7 +108,7 @@ def away(error: StoreUnavailable) -> str:
     values = conf.config().values
     aliases = dict.fromkeys((values["CACHE"], values["BUFFER_CACHE"]))
     return (
-        f"The cache server does not answer: {error}. See that the server of "
+        f"The cache server does not answer: {str(error).rstrip('.')}. See that the server of "
         f"{' and '.join(f'CACHES[{alias!r}]' for alias in aliases)} runs, and is reached from "
         "here; then try again."
     )

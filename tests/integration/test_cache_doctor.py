@@ -140,7 +140,7 @@ def test_a_server_that_refuses_when_it_is_full(own: redis.Redis) -> None:
 def test_a_buffer_that_nobody_flushes(monkeypatch: pytest.MonkeyPatch) -> None:
     page = Page.objects.create(title="a")
     Page.view_counter.increment(page.pk)
-    assert only(Level.FINE, "write-behind").text.endswith("1 rows wait, none for too long.")
+    assert only(Level.FINE, "write-behind").text.endswith("1 row waiting, none for too long.")
     monkeypatch.setattr(write_behind, "LATE", 0)
     monkeypatch.setattr(write_behind, "SHORTEST", -1)
     late = [each for each in found(Level.WRONG) if each.about == "write-behind"]

@@ -160,7 +160,7 @@ def test_hot_rows_alone(redis_client: redis.Redis, settings: Any) -> None:
 
 
 def test_nothing_hot() -> None:
-    assert warmed("--hot") == "There was nothing to warm.\n"
+    assert warmed("--hot").startswith("There was nothing to warm. No row was sampled as hot")
 
 
 @pytest.fixture

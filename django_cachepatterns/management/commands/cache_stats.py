@@ -164,11 +164,13 @@ def _nothing(range_name: str, policy: str | None) -> Iterator[str]:
         yield "CACHEPATTERNS['METRICS'] is False here: set it to True where the site runs."
         return
     values = conf.config().values
-    longer = [name for name in reversed(history.RANGES) if name != range_name]
+    names = list(history.RANGES)
+    longer = names[names.index(range_name) + 1 :]
     yield (
         f"Processes send their figures every {values['METRICS_FLUSH_EVERY']:g} seconds. Does the "
         f"site run with METRICS on, with the same CACHES[{values['CACHE']!r}] and the same "
-        f"KEY_PREFIX ({values['KEY_PREFIX']!r})? Try a longer --range: {', '.join(longer)}."
+        f"KEY_PREFIX ({values['KEY_PREFIX']!r})?"
+        + (f" Try a longer --range: {', '.join(longer)}." if longer else "")
     )
     if policy:
         yield "Without --policy every name is shown that has figures."

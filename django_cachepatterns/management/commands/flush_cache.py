@@ -74,9 +74,9 @@ class Command(ReportingCommand):
         families = {name: number for part in parts for name, number in part.by_family.items()}
         total = sum(families.values())
         for name, number in sorted(families.items()):
-            self.tell(f"{name}: {number} dropped")
+            self.tell(f"{name}: {number:,} dropped")
         if families:
-            self.tell(f"Dropped {total} keys{_of(whose)}: entries, leases and tags.")
+            self.tell(f"Dropped {total:,} keys{_of(whose)}: entries, leases and tags.")
         else:
             self.tell(f"There was nothing to drop{_of(whose)}.")
         return {"dropped": total, "families": families, "tenant": _said(whose)}

@@ -107,11 +107,17 @@ class Command(ReportingCommand):
             rate = total.looked_at / max(done.seconds, 1e-9)
             self.tell(f"{total.looked_at:,} rows in {done.seconds:,.1f} s, {rate:,.0f} rows/s.")
         else:
-            off = "" if conf.config().values["METRICS"] else " CACHEPATTERNS['METRICS'] is False."
-            self.tell(f"There was nothing to warm{of}.{off if hot else ''}")
+            self.tell(f"There was nothing to warm{of}.{_cold() if hot else ''}")
 
 
 _OPTIONS = ("limit", "workers", "rate", "resume", "hot", "refresh")
+
+
+def _cold() -> str:
+    """Why there may be no hot keys."""
+    if not conf.config().values["METRICS"]:
+        return " CACHEPATTERNS['METRICS'] is False."
+    return " No row was sampled as hot: of 64 reads one is, and it counts for an hour or two."
 
 
 def _bar() -> Bar | None:
