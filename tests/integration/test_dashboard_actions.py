@@ -53,7 +53,7 @@ def test_a_key_is_invalidated(client: Client, item: Item) -> None:
     assert said(response) == [f"Invalidated the key {key_of(item)}."]
     assert "gone: nothing is stored" in state_of(client, key_of(item))
     response = act(client, "invalidate", what="key", name=key_of(item))
-    assert said(response) == [f"{key_of(item)} was gone already."]
+    assert said(response) == [f"The key {key_of(item)} was gone already."]
 
 
 def test_a_policy_is_invalidated(client: Client, item: Item) -> None:

@@ -78,7 +78,7 @@ def _do(given: dict[str, Any]) -> Iterator[Said]:
         number = store_of(conf.config()).drop([name.encode("utf-8", "surrogateescape")])
         yield Said(
             messages.SUCCESS,
-            f"Invalidated the key {name}." if number else f"{name} was gone already.",
+            f"Invalidated the key {name}." if number else f"The key {name} was gone already.",
         )
     elif what == TAG:
         dropping.drop_tags(name)
