@@ -20,6 +20,11 @@ from .scratch import scratch
 PARTS = 3
 """Without the cache, with it, and the open shop."""
 
+FIRST_READS = (
+    "(These are all reads since the demo began. {:,} of them, when the products were read once\n"
+    "before the round, were the first of a row and could not be hits.)\n"
+)
+
 
 def main() -> int:
     options = _parser().parse_args()
@@ -81,6 +86,8 @@ def _open(load: Load, seconds: float | None) -> None:
         except KeyboardInterrupt:
             print("\nClosing the shop ...", flush=True)
     print("What its dashboard has shown, by `manage.py cache_stats`:\n", flush=True)
+    if not load.cold:
+        print(FIRST_READS.format(load.products), flush=True)
     call_command("cache_stats", range="15m")
 
 

@@ -30,11 +30,15 @@ def _words(length: int) -> str:
     return " ".join(randgen.choices(_WORDS, k=length // 7)).capitalize() + "."
 
 
+def _plural(thing: str) -> str:
+    return f"{thing}es" if thing.endswith("ch") else f"{thing}s"
+
+
 class CategoryFactory(factory.django.DjangoModelFactory):
     class Meta:
         model = Category
 
-    name = factory.Sequence(lambda n: f"{_THINGS[n % len(_THINGS)].capitalize()}s {n}")
+    name = factory.Sequence(lambda n: f"{_plural(_THINGS[n % len(_THINGS)]).capitalize()} {n}")
     slug = factory.LazyAttribute(lambda category: slugify(category.name))
 
 
