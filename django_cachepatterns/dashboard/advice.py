@@ -19,6 +19,17 @@ MOST = 3
 ONCE = 0.3
 """How often a value is served on average, below which most are not asked for again."""
 
+_NARROWER = (
+    "Do not cache it, or have it depend on less: on a tag of your own, or on nothing but its ttl."
+)
+_WITHOUT = {
+    "rows": "Turn the automatic reads off with pattern='cache_aside', or count it in a "
+    "write-behind counter.",
+    "lists": "Read these lists without .cache(), or have fewer writes end them, with indexes in "
+    "the policy.",
+}
+"""What to do about entries that are written more often than read, by their kind."""
+
 
 @dataclass(frozen=True)
 class Advice:
@@ -45,11 +56,13 @@ class Case:
         measured: what was counted.
         policy: its options; `None` where nobody knows them.
         span: seconds in which it was counted.
+        kind: what its entries are, as `Family` calls it.
     """
 
     measured: Measured
     policy: CachePolicy | None
     span: float
+    kind: str = "rows"
 
     def counted(self, outcome: str) -> int:
         """How often something happened."""
@@ -171,8 +184,7 @@ def _not_asked_again(case: Case) -> Iterator[Advice]:
             misses,
             f"It was invalidated at least {_number(written)} times, and served {_number(served)} "
             "reads: more writes than reads.",
-            "The cache costs more here than it saves. Turn the automatic reads off "
-            "with pattern='cache_aside', or count it in a write-behind counter.",
+            f"The cache costs more here than it saves. {_WITHOUT.get(case.kind, _NARROWER)}",
         )
     elif written >= fills / 2:
         yield Advice(

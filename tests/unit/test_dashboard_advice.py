@@ -73,6 +73,22 @@ def test_what_is_written_more_often_than_read() -> None:
     assert "invalidated at least 250 times, and served 100 reads" in said.fault
 
 
+@pytest.mark.parametrize(
+    ("kind", "remedy"),
+    [
+        ("rows", "pattern='cache_aside'"),
+        ("lists", "without .cache()"),
+        ("function", "depend on less"),
+        ("values", "depend on less"),
+        ("fragments", "depend on less"),
+    ],
+)
+def test_what_to_do_about_writes_fits_what_is_cached(kind: str, remedy: str) -> None:
+    measured = Measured({"hit": 100, "miss": 300, "load": 300, "fill": 300, "invalidation": 250})
+    (said,) = advise(Case(measured, CachePolicy(), HOUR, kind))
+    assert remedy in said.remedy
+
+
 def test_a_write_ends_the_lookups_of_its_row_too() -> None:
     policy = CachePolicy(ttl=60, lookups=["slug", "sku"])
     found = advised(policy, hit=500, miss=300, load=300, fill=300, invalidation=600)

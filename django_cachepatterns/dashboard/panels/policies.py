@@ -122,7 +122,8 @@ def hottest(glance: Glance) -> dict[str, Any]:
 
 
 def _advice(glance: Glance, name: str, measured: Measured) -> list[Advice]:
-    return advise(Case(measured, family_of(name).policy, glance.known))
+    family = family_of(name)
+    return advise(Case(measured, family.policy, glance.known, family.kind))
 
 
 def _told(value: Any) -> str:
