@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -49,9 +50,10 @@ def _prepare() -> None:
 
 def forked(life: Callable[[], object], patience: float = PATIENCE) -> End:
     """Fork a process, have it live, and wait for its end, for `patience` seconds."""
-    began = time.monotonic()
+    began, parent = time.monotonic(), os.getpid()
     pid = os.fork()
     if pid == 0:
+        _die_with(parent)
         _live(life)
     status = _wait(pid, patience)
     seconds = time.monotonic() - began
@@ -70,6 +72,17 @@ def _wait(pid: int, patience: float) -> int:
         time.sleep(0.001)
     os.kill(pid, signal.SIGTERM)
     return os.waitpid(pid, 0)[1]
+
+
+def _die_with(parent: int) -> None:
+    """Do not outlive whoever waits for this process: its open transaction would hold up others."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _live(life: Callable[[], object]) -> None:
