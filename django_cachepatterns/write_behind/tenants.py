@@ -63,9 +63,7 @@ def waiting(buffer: Buffer[Any]) -> list[Waiting]:
     Raises `StoreUnavailable` and `PolicyError`.
     """
     return [
-        each
-        for _ in _as_each_tenant(buffer)
-        for each in buffer.server().backlog(buffer.keys())
+        each for _ in _as_each_tenant(buffer) for each in buffer.server().backlog(buffer.keys())
     ]
 
 
