@@ -237,7 +237,8 @@ class Dependencies:
                     "follows. Derive it from CachedModel, or name it in "
                     f"CACHEPATTERNS['POLICIES']: {{'{model._meta.label}': {{}}}}."
                 )
-            elif conf.policy_of(model).invalidation == "ttl":
+            # Where the policy is wrong, its own check says so, and this one must not end in it.
+            elif conf.unchecked_policy_of(model).invalidation == "ttl":
                 found.append(
                     f"{self._name}: depends_on has {model._meta.label}, whose policy has "
                     "invalidation='ttl', so that its writes are told to nobody. Use 'hybrid' there."

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import redis
+from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Avg, Count, Sum
 
@@ -39,7 +40,7 @@ def items() -> list[Item]:
 
 
 def entry_of(client: redis.Redis) -> bytes:
-    (found,) = client.scan_iter("*:~q:*")
+    (found,) = client.scan_iter(f"{settings.KEY_PREFIX}:*:~q:*")
     return bytes(found)
 
 

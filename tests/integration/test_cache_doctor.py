@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from io import StringIO
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 import redis
@@ -12,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from django_cachepatterns import diagnosis
+from django_cachepatterns import cache_aside, diagnosis, values
 from django_cachepatterns.diagnosis import Finding, Level, write_behind
 from django_cachepatterns.metrics import flushing
 from django_cachepatterns.write_behind.records import DeadLetter, DirectWrite
@@ -27,6 +28,12 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "othe
 def _durable(settings: Any) -> None:
     """The server of the tests keeps nothing on disk, which is what W007 says."""
     settings.SILENCED_SYSTEM_CHECKS = ["cachepatterns.W007"]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions that depend on models of theirs which are no more."""
+    monkeypatch.setattr(values, "_declared", WeakSet())
 
 
 @pytest.fixture
@@ -104,6 +111,8 @@ def test_as_a_program() -> None:
 
 def test_wrong_settings_and_policies(settings: Any) -> None:
     configured(settings, POLICIES={"testapp.Item": {"tll": 3}})
+    depending = cache_aside(depends_on=[Item])(lambda: 1)
+    assert depending is not None
     wrong = {each.check: each for each in found(Level.WRONG)}
     assert wrong["cachepatterns.E001"].about == "testapp.Item"
     configured(settings, POLICIES={}, TIMOUT=1)

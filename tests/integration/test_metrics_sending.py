@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.signals import request_finished
 from django.test import override_settings
 
@@ -25,7 +26,7 @@ FAMILY = "sent"
 @pytest.fixture(autouse=True)
 def _nothing_was_sent(redis_client: Any) -> None:
     flushing.flush()
-    for key in list(redis_client.scan_iter("*:metrics:*")):
+    for key in list(redis_client.scan_iter(f"{settings.KEY_PREFIX}:metrics:*")):
         redis_client.delete(key)
 
 
