@@ -23,7 +23,10 @@ from tests.processes import Program, program, run
 from tests.processes.measuring import FAMILY, PAGE, calls_made, keys_asked
 from tests.testapp.models import Item
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True, databases=["default", "other"])]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db(transaction=True, databases=["default", "other"]),
+]
 
 THREADS, READS = 8, 250
 OFTEN = 0.01
