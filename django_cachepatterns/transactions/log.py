@@ -347,10 +347,11 @@ def _batches(queued: Sequence[_Queued]) -> dict[tuple[Level | None, Any, Any], l
 class _End:
     """The `on_commit` callback of one level."""
 
-    __slots__ = ("__weakref__", "log")
+    __slots__ = ("__qualname__", "__weakref__", "log")
 
     def __init__(self, log: WriteLog) -> None:
         self.log = weakref.ref(log)
+        self.__qualname__ = "django_cachepatterns.transactions"  # Django 5.2 logs failures by it.
 
     def __call__(self) -> None:
         log = self.log()

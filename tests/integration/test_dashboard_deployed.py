@@ -53,7 +53,7 @@ def test_its_files_are_served_by_names_with_hashes(client: Client, tmp_path: Pat
 def test_addresses_stay_below_the_path_of_the_site(client: Client, item: Item) -> None:
     before = get_script_prefix()
     try:
-        # STATIC_URL, so that the storage, which remembers it with the path, is made anew afterwards.
+        # STATIC_URL, so that the storage, which remembers the path, is made anew afterwards.
         with override_settings(FORCE_SCRIPT_NAME="/shop", STATIC_URL="static/"):
             set_script_prefix("/shop/")
             page = client.get("/admin/django_cachepatterns/dashboard/").content.decode()
