@@ -35,14 +35,18 @@ def settle() -> None:
     _deliver("begin", (), lambda store: store.settle())
 
 
+def tell(keys: Sequence[bytes]) -> None:
+    """Tell the hooks that marks are about to go; raises what they raise."""
+    for hook in hooks.before_end_write:
+        hook(hooks.Written(tuple(keys)))
+
+
 def end(keys: Sequence[bytes], writer: bytes, *, committed: bool = False) -> Sequence[bytes]:
     """Take the marks away. Returns the keys that nothing was stored in the place of.
 
     Args:
         committed: whether what was written may be stored in their place, see `installable`.
     """
-    for hook in hooks.before_end_write:
-        hook(hooks.Written(tuple(keys)))
     if committed:
         keys = _installed(keys, writer)
     if keys:

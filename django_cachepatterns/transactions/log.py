@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.db import connections
@@ -309,13 +309,19 @@ class WriteLog:
     def _end(self, levels: list[Level], *, committed: bool = False) -> None:
         ended = [(level.writer, level.keys) for level in levels if level.keys]
         self._forget(levels)
-        over = []
-        for writer, keys in ended:
-            over.append(delivery.end(keys, writer, committed=committed))
-            undo_with_testcase(self._connection(), keys.copy)
-        # Last: what a hook raises must not leave the next marks where they are.
-        for names in filter(None, over):
-            invalidated(names, "commit" if committed else "rollback")
+        over: list[bytes] = []
+        # The last one first. Each is done whatever a hook raises at another, and that goes up then.
+        with ExitStack() as steps:
+            steps.callback(_tell, over, committed)
+            for writer, keys in reversed(ended):
+                steps.callback(self._end_one, keys, writer, committed, over)
+                steps.callback(delivery.tell, keys)
+
+    def _end_one(
+        self, keys: list[bytes], writer: bytes, committed: bool, over: list[bytes]
+    ) -> None:
+        over += delivery.end(keys, writer, committed=committed)
+        undo_with_testcase(self._connection(), keys.copy)
 
     def _forget(self, levels: list[Level]) -> None:
         before = bool(self._marked)
@@ -332,6 +338,11 @@ class WriteLog:
                 window.level = None
         if before and not self._marked:
             open_writes.count -= 1
+
+
+def _tell(over: list[bytes], committed: bool) -> None:
+    if over:
+        invalidated(over, "commit" if committed else "rollback")
 
 
 def _batches(queued: Sequence[_Queued]) -> dict[tuple[Level | None, Any, Any], list[Any]]:
