@@ -9,6 +9,7 @@ from django.utils.functional import cached_property
 
 from .. import conf
 from ..exceptions import PolicyError, StoreUnavailable
+from ..inspection.masks import key_for
 from ..metrics import history
 from ..metrics.measured import Measured, total
 from .families import buffer_names, declared
@@ -39,12 +40,17 @@ class Glance:
         range_name: one of `RANGES`.
         family: the family to look at; `None`: all.
         now: the end of the range in unix seconds; `None`: the clock of the server.
+        may_read: whether who looks may read what entries hold.
     """
 
     def __init__(
-        self, range_name: str = USUAL, family: str | None = None, now: float | None = None
+        self,
+        range_name: str = USUAL,
+        family: str | None = None,
+        now: float | None = None,
+        may_read: bool = False,
     ) -> None:
-        self.range, self.family = range_name, family
+        self.range, self.family, self.may_read = range_name, family, may_read
         self.now = now
         self._over_time: dict[str | None, list[tuple[int, Measured]]] = {}
         self.down: dict[str, str] = {}
@@ -116,6 +122,10 @@ class Glance:
         """The keys that are asked for most, and their weights."""
         nothing: list[tuple[str, int]] = []
         return self.ask(lambda: history.hottest(HOTTEST, self.family), nothing)
+
+    def shown(self, key: str) -> str:
+        """A key as who looks may see it."""
+        return key_for(key, conf.config().values["KEY_PREFIX"], self.may_read)
 
     def problems(self) -> list[str]:
         """What is to be said of servers that did not answer, and of what is switched off."""

@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from .. import inspection
+from .. import conf, inspection
 from ..exceptions import CachePatternsError, PolicyError, StoreUnavailable
+from ..inspection.masks import key_for
 
 LONGEST = 4096
 """Characters of a key that are looked for: a server takes more, this library makes less."""
@@ -26,6 +27,7 @@ class Found:
         payload: what the entry holds, as JSON; `None` where there is nothing, or it is not shown.
         hidden: whether the user may not see it.
         cut: whether it is too long to be shown whole.
+        depends_on: what it depends on, and how the user may see each key.
     """
 
     described: Any = None
@@ -34,6 +36,7 @@ class Found:
     payload: str | None = None
     hidden: bool = False
     cut: bool = False
+    depends_on: tuple[tuple[inspection.Dependency, str], ...] = ()
 
     @property
     def state(self) -> str:
@@ -69,10 +72,17 @@ def look_at(key: str, may_read: bool) -> Found:
         return Found(problem=f"The cache server does not answer: {error}", is_down=True)
     except CachePatternsError as error:
         return Found(problem=str(error))
+    depends_on = tuple((each, key_shown(each.key or "", may_read)) for each in described.depends_on)
     if not may_read:
-        return Found(described, hidden=True)
+        return Found(described, hidden=True, depends_on=depends_on)
     text = readable(described.payload)
-    return Found(described, payload=text and text[:MOST_SHOWN], cut=len(text or "") > MOST_SHOWN)
+    cut = len(text or "") > MOST_SHOWN
+    return Found(described, payload=text and text[:MOST_SHOWN], cut=cut, depends_on=depends_on)
+
+
+def key_shown(key: str, may_read: bool) -> str:
+    """A key as it is shown to who may read payloads, or may not."""
+    return key_for(key, conf.config().values["KEY_PREFIX"], may_read)
 
 
 def readable(payload: Any) -> str | None:

@@ -20,7 +20,7 @@ from .access import may_operate, may_read_payloads, may_view, only
 from .actions import ACTIONS, Operation
 from .families import family_of
 from .glance import CACHE, LIVE, RANGES, USUAL, Glance
-from .keys import look_at
+from .keys import key_shown, look_at
 from .panels import Panel, panel_named, panels_of
 
 TEMPLATES = f"admin/{APP}/dashboard"
@@ -52,14 +52,14 @@ class Pages:
     @only(may_view)
     def overview(self, request: HttpRequest) -> HttpResponseBase:
         """All policies."""
-        glance = Glance(_range(request))
+        glance = _glance(request)
         return self._page(request, "overview", glance, {"title": "Cache patterns"})
 
     @only(may_view)
     def policy(self, request: HttpRequest) -> HttpResponseBase:
         """One policy."""
         name = request.GET.get("name", "")
-        glance = Glance(_range(request), family=name)
+        glance = _glance(request, name)
         known = name in glance.totals or family_of(name).model is not None
         if not name or (not known and not glance.down):
             return self._nothing(request, f"Nothing that is cached is called “{name}”.")
@@ -68,11 +68,13 @@ class Pages:
     @only(may_view)
     def key(self, request: HttpRequest) -> HttpResponseBase:
         """One key."""
-        found = look_at(request.GET.get("key", "").strip(), may_read_payloads(request))
+        key = request.GET.get("key", "").strip()
+        found = look_at(key, may_read_payloads(request))
         context = {
             "title": "Key",
             "found": found,
-            "key": request.GET.get("key", "").strip(),
+            "key": key,
+            "shown": key_shown(key, may_read_payloads(request)),
             "may_operate": may_operate(request),
         }
         status = 200 if found.described is not None or found.is_down else 404
@@ -82,7 +84,7 @@ class Pages:
     def live(self, request: HttpRequest) -> HttpResponseBase:
         """The panels of a page anew, as JSON: HTML by the name of the panel."""
         name = request.GET.get("name") or None
-        glance = Glance(_range(request), family=name)
+        glance = _glance(request, name)
         panels = panels_of("policy" if name else "overview")
         rendered = {
             panel.name: self._panel(request, panel, glance) for panel in panels if not panel.later
@@ -95,7 +97,7 @@ class Pages:
         panel = panel_named(name)
         if panel is None:
             raise Http404(f"No panel is called {name!r}.")
-        glance = Glance(_range(request), family=request.GET.get("name") or None)
+        glance = _glance(request, request.GET.get("name") or None)
         rendered = {panel.name: self._panel(request, panel, glance)}
         return JsonResponse({"panels": rendered, **self._state(glance)})
 
@@ -114,7 +116,7 @@ class Pages:
 
     def as_part(self, request: HttpRequest) -> SafeString:
         """The first page without what is around it, for another page to hold."""
-        context = self._shown(request, "overview", Glance(_range(request)), {})
+        context = self._shown(request, "overview", _glance(request), {})
         return render_to_string(f"{TEMPLATES}/whole.html", context, request)
 
     def _shown(
@@ -186,6 +188,11 @@ class Pages:
         for alias in connections:
             wrapped = transaction.non_atomic_requests(using=alias)(wrapped)
         return wrapped
+
+
+def _glance(request: HttpRequest, family: str | None = None) -> Glance:
+    """What the user looks at."""
+    return Glance(_range(request), family, may_read=may_read_payloads(request))
 
 
 def _range(request: HttpRequest) -> str:

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from django import forms
 
+SHOWN = "shown"
+"""The name of that."""
+
 
 class Said(NamedTuple):
     """What an action says it did, and a level of `django.contrib.messages`."""
@@ -28,6 +31,8 @@ class Action:
         form: asks what to do it with.
         will: says what will happen, of the form's cleaned data.
         do: does it, and says what was done. It may raise `CachePatternsError`.
+
+    Both are given the form's cleaned data, and `SHOWN`: what tells a key as the reader may see it.
     """
 
     name: str

@@ -12,7 +12,7 @@ from ... import conf, dropping, inspection
 from ...exceptions import CachePatternsError
 from ...inspection import names
 from ...stores import store_of
-from .action import Action, Said
+from .action import SHOWN, Action, Said
 
 KEY, POLICY, TAG = "key", "policy", "tag"
 _WHAT = ((POLICY, "a policy: all its entries"), (TAG, "a tag"), (KEY, "one key"))
@@ -62,7 +62,7 @@ class InvalidateForm(forms.Form):
 def _will(given: dict[str, Any]) -> str:
     what, name = given["what"], given["name"]
     if what == KEY:
-        return f"Drop the entry {name}. The next reader loads it anew."
+        return f"Drop the entry {given[SHOWN](name)}. The next reader loads it anew."
     if what == TAG:
         return f"Invalidate the tag {name}: everything that depends on it is loaded anew."
     return (
@@ -76,9 +76,10 @@ def _do(given: dict[str, Any]) -> Iterator[Said]:
     if what == KEY:
         # What `invalidate()` does with a key, but for its silence where the server is down.
         number = store_of(conf.config()).drop([name.encode("utf-8", "surrogateescape")])
+        shown = given[SHOWN](name)
         yield Said(
             messages.SUCCESS,
-            f"Invalidated the key {name}." if number else f"The key {name} was gone already.",
+            f"Invalidated the key {shown}." if number else f"The key {shown} was gone already.",
         )
     elif what == TAG:
         dropping.drop_tags(name)

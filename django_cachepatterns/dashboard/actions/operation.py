@@ -15,8 +15,11 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from ...exceptions import CachePatternsError
 from ...log_events import event
+from ...log_events import shown as in_log
 from ...permissions import APP
-from .action import Action
+from ..access import may_read_payloads
+from ..keys import key_shown
+from .action import SHOWN, Action
 
 logger = logging.getLogger("django_cachepatterns")
 TEMPLATES = f"admin/{APP}/dashboard"
@@ -52,13 +55,14 @@ class Operation:
         if not form.is_valid():
             return self._ask(form)
         try:
-            for level, text in self.action.do(form.cleaned_data):
+            for level, text in self.action.do(self._given(form)):
                 messages.add_message(self.request, level, text)
         except (CachePatternsError, DatabaseError, InterfaceError) as error:
             text = f"{self.action.title} failed: {error}"
             messages.error(self.request, text)
         else:
-            user, did = str(self.request.user), self.action.will(form.cleaned_data)
+            user = str(self.request.user)
+            did = self.action.will({**form.cleaned_data, SHOWN: _in_log})
             logger.info(
                 "%s did: %s", user, did, extra=event("dashboard_action", user=user, did=did)
             )
@@ -69,7 +73,12 @@ class Operation:
 
     def _confirm(self, form: Any) -> HttpResponseBase:
         given = [(name, form.data.get(name, "")) for name in form.fields]
-        return self._page("confirm.html", will=self.action.will(form.cleaned_data), given=given)
+        return self._page("confirm.html", will=self.action.will(self._given(form)), given=given)
+
+    def _given(self, form: Any) -> dict[str, Any]:
+        """What an action is given: keys are told as this user may see them."""
+        may_read = may_read_payloads(self.request)
+        return {**form.cleaned_data, SHOWN: lambda key: key_shown(key, may_read)}
 
     def _page(self, template: str, **context: Any) -> HttpResponseBase:
         every = {
@@ -88,3 +97,8 @@ class Operation:
         if asked and url_has_allowed_host_and_scheme(asked, hosts, require_https=secure):
             return asked
         return reverse(f"admin:{APP}_dashboard_changelist", current_app=self.site.name)
+
+
+def _in_log(key: str) -> str:
+    """A key as it is written to the log."""
+    return in_log(key.encode("utf-8", "surrogateescape"))

@@ -7,9 +7,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from ... import audit, conf
+from ... import audit
 from ...audit import AuditReport, Finding
-from ...inspection.secrets import key_without_secrets
 from ..glance import Glance
 
 SHOWN = 10
@@ -18,7 +17,6 @@ SHOWN = 10
 
 def last(glance: Glance) -> dict[str, Any]:
     """The last report, and what audits have found lately; nothing where nobody has audited."""
-    prefix = conf.config().values["KEY_PREFIX"]
     report: AuditReport | None = glance.ask(audit.last, None)
     nothing: list[Finding] = []
     found = glance.ask(audit.recent, nothing) if report is not None else nothing
@@ -29,8 +27,7 @@ def last(glance: Glance) -> dict[str, Any]:
         "complete": None if complete == report else complete,
         "complete_at": complete and _moment(complete.started),
         "findings": [
-            (each, key_without_secrets(each.key, prefix), _moment(each.found_at))
-            for each in found[:SHOWN]
+            (each, glance.shown(each.key), _moment(each.found_at)) for each in found[:SHOWN]
         ],
         "skipped": sorted(report.skipped.items(), key=lambda each: -each[1]) if report else [],
         "down": glance.down.get("CACHE"),

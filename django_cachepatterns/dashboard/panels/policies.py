@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ... import conf
-from ...inspection.secrets import key_without_secrets
 from ...metrics.measured import Measured
 from .. import charts
 from ..advice import FEW, TARGET, Advice, Case, advise, is_below
@@ -111,12 +110,12 @@ def options(glance: Glance) -> dict[str, Any]:
 
 
 def hottest(glance: Glance) -> dict[str, Any]:
-    """The keys that are asked for most; one that says a secret is shown without it, and no link."""
-    config = conf.config()
-    root, prefix = f"{config.key_space().root}:", config.values["KEY_PREFIX"]
+    """The keys that are asked for most; one that says what is private is shown without it, and no
+    link."""
+    root = f"{conf.config().key_space().root}:"
     rows = []
     for key, weight in glance.hottest:
-        shown = key_without_secrets(key, prefix)
+        shown = glance.shown(key)
         rows.append((key if shown == key else "", shown.removeprefix(root), weight))
     return {"keys": rows}
 
