@@ -21,6 +21,7 @@ EVENTS: dict[str, str] = {
     "replica_read": "a function read a replica, so what it gave is not cached; said once",
     "metrics_undelivered": "this process keeps its figures, because the server did not take them",
     "metrics_not_rolled": "figures could not be rolled up; they are later",
+    "many_families": "so many families are counted that all others are counted as one; said once",
     "dashboard_action": "somebody did something in the dashboard",
     "monitoring_failed": "some figures for the project's monitoring could not be had",
     "refused_fills": "a family's loaded values are refused again and again: written while loaded",

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..threads import when_thread_ends
+from .families import counted_as
 from .histogram import BUCKETS
 from .outcomes import OUTCOMES
 
@@ -28,7 +29,8 @@ class Cells(dict[str, list[int]]):
     each bucket of time. So a hit is two additions."""
 
     def __missing__(self, family: str) -> list[int]:
-        return self.setdefault(family, [0] * (1 + BUCKETS))
+        name = counted_as(family)
+        return self.setdefault(name, [0] * (1 + BUCKETS)) if name == family else self[name]
 
 
 class Own(NamedTuple):
@@ -90,9 +92,16 @@ thread = _Thread()
 
 def count(family: str, outcome: str, by: int = 1) -> None:
     """Count an outcome of a family (a model's label, or a name)."""
-    tally = thread.tally
-    key = (family, outcome)
-    tally[key] = tally.get(key, 0) + by
+    grow(thread.tally, family, outcome, by)
+
+
+def grow(tally: Tally, family: str, name: str, by: int = 1) -> None:
+    """Add to a number of this thread's."""
+    try:
+        tally[family, name] += by
+    except KeyError:  # Only what is new may be of a family too many.
+        key = (counted_as(family), name)
+        tally[key] = tally.get(key, 0) + by
 
 
 def tally() -> Tally:

@@ -7,7 +7,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from . import hot
-from .counting import count, thread
+from .counting import count, grow, thread
 from .histogram import BUCKETS, bucket_of_ns
 from .measured import KINDS
 
@@ -96,9 +96,7 @@ class Meter:
             keys: which were asked for.
         """
         now = perf_counter_ns()
-        times = thread.times
-        name = (self.family, _NAMES[kind][bucket_of_ns(now - began)])
-        times[name] = times.get(name, 0) + 1
+        grow(thread.times, self.family, _NAMES[kind][bucket_of_ns(now - began)])
         if not now & _SAMPLED:
             hot.saw(self.family, keys)
 
