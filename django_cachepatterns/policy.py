@@ -115,10 +115,22 @@ class CachePolicy:
             object.__setattr__(self, name, value)
 
     def using(self, **changes: Any) -> CachePolicy:
-        """A copy of this policy with some values changed."""
+        """A copy of this policy with some values changed.
+
+        A soft ttl that a shorter ttl leaves no room for is shortened in proportion, unless it is
+        given anew.
+        """
         options: dict[str, Any] = {name: getattr(self, name) for name in OPTIONS}
         options.update(dict.fromkeys(self.unknown))
+        if "ttl" in changes and "soft_ttl" not in changes:
+            options["soft_ttl"] = self._soft_ttl_within(_seconds(changes["ttl"]))
         return CachePolicy(**{**options, **changes})
+
+    def _soft_ttl_within(self, ttl: Any) -> Any:
+        soft, own = self.soft_ttl, self.ttl
+        if not all(_is_number(each) and each > 0 for each in (soft, own, ttl)):
+            return soft
+        return soft * ttl / own if ttl < soft <= own else soft
 
     def expires_in(self) -> int:
         """Milliseconds that an entry filled now should live: the ttl less its jitter."""
@@ -228,10 +240,8 @@ OPTIONS = tuple(field.name for field in fields(CachePolicy) if field.name != "un
 
 
 def merged(policy: CachePolicy, overrides: Iterable[Mapping[str, Any]]) -> CachePolicy:
-    """The policy with each mapping laid over it in turn; later ones win."""
-    for changes in overrides:
-        policy = policy.using(**changes)
-    return policy
+    """The policy with the mappings laid over it; of the same value, the later one wins."""
+    return policy.using(**{name: value for each in overrides for name, value in each.items()})
 
 
 def _seconds(value: Any) -> Any:

@@ -8,7 +8,7 @@ from django.db import DatabaseError, InterfaceError, connections, router
 
 from ..exceptions import CachePatternsError
 from ..invalidation import registry
-from ..orm.loading import reads_a_snapshot
+from ..transactions.state import reads_a_snapshot
 from ..write_behind import registry as buffers
 from ..write_behind.records import RECORDS
 from ..write_behind.tenants import aliases_of

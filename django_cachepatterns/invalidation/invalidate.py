@@ -110,4 +110,7 @@ def _forget_rows(model: type[Model], alias: str) -> None:
         for each in targets:
             events.forget(each)
 
-    transaction.on_commit(forget, using=alias)
+    if in_transaction(connections[alias]):
+        transaction.on_commit(forget, using=alias)
+    else:
+        forget()  # In a `TestCase`, too, whose own transaction has no commit.

@@ -20,10 +20,9 @@ from ..exceptions import PolicyError
 from ..metrics.timing import Call
 from ..policy import CachePolicy
 from ..stores import RedisStore, store_of
-from ..transactions.state import in_any_transaction
+from ..transactions.state import in_any_transaction, reads_a_snapshot
 from .dependencies import models_in, tags_of
 from .listed import ListedRows
-from .loading import reads_a_snapshot
 from .peers import adopt
 from .replay import replay, run
 from .results import Result, ResultReader

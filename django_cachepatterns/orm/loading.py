@@ -7,11 +7,10 @@ from itertools import chain
 from typing import Any
 
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, Model, QuerySet
 from django.db.models.expressions import RawSQL
 
-from ..transactions.publishing import question
+from ..transactions.publishing import may_publish, question
 
 _PUBLISH = "cachepatterns_publish"
 
@@ -23,7 +22,7 @@ def load_rows(
 
     Rows must not be published that were read from the snapshot of a REPEATABLE READ or
     SERIALIZABLE transaction, which may be old, or in one that has written anything, which may
-    be its own. On PostgreSQL the same query asks for both.
+    be its own. On PostgreSQL the same query asks for both, where it finds a row.
     """
     # Not the model's own manager: that may be filtered, and this must see every row.
     queryset: QuerySet[Any, Any] = QuerySet(model, using=alias).filter(**filters).order_by()
@@ -35,10 +34,6 @@ def load_rows(
     rows = list(chain.from_iterable(compiler.execute_sql(chunked_fetch=False)))
     if isinstance(asked, bool):
         return rows, asked
-    return [row[:-1] for row in rows], all(row[-1] for row in rows) and bool(rows)
-
-
-def reads_a_snapshot(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the settings say that a transaction reads one snapshot all along."""
-    level = connection.settings_dict["OPTIONS"].get("isolation_level")
-    return level is not None and connection.vendor == "postgresql" and int(level) >= 3
+    if not rows:
+        return rows, may_publish(alias)  # No row has brought the answer.
+    return [row[:-1] for row in rows], all(row[-1] for row in rows)

@@ -21,9 +21,9 @@ from ..reader import Reader, is_mark
 from ..sources import Loaded
 from ..stores import RedisStore, store_of
 from ..transactions import open_writes, settle, wrote
-from ..transactions.state import in_any_transaction
+from ..transactions.state import in_any_transaction, reads_a_snapshot
 from .columns import compares_exactly
-from .loading import load_rows, reads_a_snapshot
+from .loading import load_rows
 from .lookups import Lookup
 from .ordering import order_of
 from .shape import Row, RowShape, UnknownShape

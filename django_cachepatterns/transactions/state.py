@@ -31,6 +31,12 @@ def in_testcase(connection: BaseDatabaseWrapper) -> bool:
     return bool(blocks) and _is_testcases(blocks[0])
 
 
+def reads_a_snapshot(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the settings say that a transaction reads one snapshot all along."""
+    level = connection.settings_dict["OPTIONS"].get("isolation_level")
+    return level is not None and connection.vendor == "postgresql" and int(level) >= 3
+
+
 def outcome_unknown(connection: BaseDatabaseWrapper) -> bool:
     """Whether the connection broke outside of a block: in a COMMIT, or in autocommit.
 

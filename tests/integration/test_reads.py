@@ -180,6 +180,26 @@ def test_absence_is_remembered_until_a_row_appears(django_assert_num_queries: An
     assert Item.objects.get(pk=999_999).name == "now"
 
 
+def test_absence_is_remembered_in_a_transaction_too(django_assert_num_queries: Any) -> None:
+    with transaction.atomic(), pytest.raises(Item.DoesNotExist):
+        Item.objects.get(pk=999_999)
+    with django_assert_num_queries(0), pytest.raises(Item.DoesNotExist):
+        Item.objects.get(pk=999_999)
+
+
+def test_absence_in_an_old_snapshot_is_not_remembered(elsewhere: Any) -> None:
+    from django.db import connection
+
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.execute("SELECT 1")
+        elsewhere(lambda: Item.objects.create(pk=999_999, name="now", slug="now"))
+        with pytest.raises(Item.DoesNotExist):
+            Item.objects.get(pk=999_999)
+    assert Item.objects.get(pk=999_999).name == "now"
+
+
 def test_an_absent_automatic_key_is_forgotten_when_it_is_given_out() -> None:
     first = Item.objects.create(name="a", slug="a")
     coming = [first.pk + n for n in range(1, 5)]

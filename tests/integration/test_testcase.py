@@ -8,6 +8,7 @@ from django.core.management import call_command
 from django.db import transaction
 from django.test import TestCase, TransactionTestCase
 
+from django_cachepatterns import invalidate
 from django_cachepatterns.write_behind import Draft, registry
 from tests.testapp.models import Cart, Item, Label, Page
 
@@ -40,6 +41,29 @@ class CachingInATestCase(TestCase):
         assert Item.objects.get(pk=self.item.pk).name == "old"
         with pytest.raises(Item.DoesNotExist):
             Item.objects.get(slug="second")
+
+    def test_3_an_absence_is_remembered(self) -> None:
+        for queries in (1, 0):
+            with self.assertNumQueries(queries), pytest.raises(Item.DoesNotExist):
+                Item.objects.get(pk=-1)
+        self.item.delete()
+        for queries in (1, 0):
+            with self.assertNumQueries(queries), pytest.raises(Item.DoesNotExist):
+                Item.objects.get(slug="s")
+
+    def test_4_and_does_not_outlive_its_test(self) -> None:
+        assert Item.objects.get(slug="s") == Item.objects.get(pk=self.item.pk) == self.item
+
+    def test_a_list_that_is_missing_costs_its_query_alone(self) -> None:
+        for queries in (1, 0):
+            with self.assertNumQueries(queries):
+                assert Item.objects.cache().count() == 1
+
+    def test_a_model_is_invalidated_at_once(self) -> None:
+        Item.objects.get(pk=self.item.pk)
+        invalidate(Item)
+        with self.assertNumQueries(1):
+            Item.objects.get(pk=self.item.pk)
 
     def test_blocks_inside(self) -> None:
         Item.objects.get(pk=self.item.pk)

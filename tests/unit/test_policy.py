@@ -24,6 +24,22 @@ def test_using_gives_a_copy() -> None:
     assert policy.ttl == 60
 
 
+def test_a_shorter_ttl_shortens_the_soft_ttl_that_it_leaves_no_room_for() -> None:
+    policy = CachePolicy(ttl=3600, soft_ttl=3000)
+    assert policy.using(ttl=300).soft_ttl == 250
+    assert policy.using(ttl=timedelta(minutes=5)).soft_ttl == 250
+    assert policy.using(ttl=3000).soft_ttl == 3000
+    assert policy.using(ttl=7200).soft_ttl == 3000
+    assert policy.using(ttl=300, soft_ttl=400).soft_ttl == 400
+    assert merged(policy, [{"ttl": 300}, {"ttl": 3600}]) == policy
+
+
+def test_a_wrong_soft_ttl_stays_wrong() -> None:
+    for soft in ("x", -1, 70):
+        assert CachePolicy(ttl=60, soft_ttl=soft).using(ttl=30).soft_ttl == soft
+    assert CachePolicy(ttl=60, soft_ttl=50).using(ttl="x").soft_ttl == 50
+
+
 def test_seconds_may_be_timedeltas() -> None:
     assert CachePolicy(ttl=timedelta(minutes=2)).ttl == 120.0
     assert CachePolicy(negative_ttl=timedelta(seconds=3)).negative_ttl == 3.0
