@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, SystemCheckError
 
 from .. import conf
 from ..exceptions import PolicyError, StoreUnavailable
@@ -21,6 +22,7 @@ FAILED = 1
 USAGE = 2
 """Exit code: what was asked for makes no sense; nothing was done. That of argparse, too."""
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 Report = Mapping[str, Any]
 """What a command has done, as JSON can say it."""
 
@@ -46,31 +48,45 @@ class ReportingCommand(BaseCommand):
     """
 
     as_json = False
+    unchecked = FAILED
+    """Exit code where Django's system checks find an error, so that nothing is done."""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--json", action="store_true", help="print one JSON document, and messages to stderr"
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        """Run, and report. Raises `CommandError`, with the exit code."""
+    def execute(self, *args: Any, **options: Any) -> None:
+        """Check, run, and report. Raises `CommandError`, with the exit code."""
+        self.as_json = bool(options["json"])
         try:
-            self._handle(**options)
+            self._execute(*args, **options)
         except BrokenPipeError:
             # Who listened has gone (`| head`): it hears no more, and no traceback is for anybody.
             if sys.__stdout__ is not None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
             sys.exit(FAILED)
 
-    def _handle(self, **options: Any) -> None:
-        self.as_json = bool(options.pop("json"))
+    def _execute(self, *args: Any, **options: Any) -> None:
         try:
             with _explained():
-                report = self.run(**options)
+                super().execute(*args, **options)
+        except SystemCheckError as error:
+            error.returncode = self.unchecked
+            self._report({"error": _COLOURS.sub("", str(error))})
+            raise
         except CommandError as error:
             self._report({**getattr(error, "report", {}), "error": str(error)})
             raise
-        self._report(report)
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # Nobody foresaw it: a script has it all the same.
+            self._report({"error": f"{type(error).__name__}: {error}"})
+            raise
+
+    def handle(self, *args: Any, json: bool, **options: Any) -> None:
+        """Run, and report that it went well."""
+        self._report(self.run(**options))
 
     def run(self, *args: Any, **options: Any) -> Report:
         """Do it, and return what was done."""

@@ -14,7 +14,7 @@ from ...exceptions import StoreUnavailable
 from ..reporting import Failure, Report, ReportingCommand, away, usage
 
 AWAY = 3
-"""Exit code: the cache server or the database did not answer, so that nobody knows."""
+"""Exit code: a server did not answer, or a system check found an error, so that nobody knows."""
 SHOWN = 20
 """Findings that are printed in full."""
 
@@ -26,6 +26,8 @@ class Command(ReportingCommand):
         "Compares cached rows, absences and written-through values with the database, while the "
         "site runs. Entries that are being written are not counted."
     )
+
+    unchecked = AWAY
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
