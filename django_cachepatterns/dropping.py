@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, NamedTuple, TypeVar
 
 from django.apps import apps
@@ -63,6 +63,21 @@ class Dropped:
         return sum(self.by_family.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a drop has done in its time.
+
+    Args:
+        entries: how many it has dropped.
+        at: where to go on; `None`: it has come to the end.
+        share: of the server's keys, how many were looked through, from 0 to 1; about.
+    """
+
+    entries: int
+    at: int | None = None
+    share: float = 1.0
+
+
 class _Kind(NamedTuple):
     """Some keys: how they begin after the prefix, for the server, and which of those they are."""
 
@@ -97,8 +112,38 @@ def drop_tags(
 
     Raises `StoreUnavailable`.
     """
-    kinds = [_kind(f"tag {name}", f"tag:{keys.part(name)}") for name in names]
+    kinds = [_tag(name) for name in names]
     return _drop(kinds, tenant, on_progress) if kinds else Dropped()
+
+
+def drop_part(target: str, seconds: float, at: int = 0, is_tag: bool = False) -> Part:
+    """What `drop_entries` or `drop_tags` does, of every tenant, for as long as there is time.
+
+    Whatever was there when the first part began is gone when a part has come to the end.
+
+    Args:
+        target: one name.
+        seconds: after which no further step begins.
+        at: where an earlier part has ended; 0: the beginning.
+        is_tag: whether the name is that of a tag.
+
+    Raises as those do.
+    """
+    kinds = [_tag(target)] if is_tag else list(_kinds_of(target))
+    config, entries, until = conf.config(), 0, monotonic() + seconds
+    roots = _roots(config, EVERY_TENANT)
+    for cursor, found in _scanned(config, _pattern(kinds, config, EVERY_TENANT), at):
+        dropped = _drop_found(config, _sorted(found, roots, kinds), not is_tag)
+        entries += dropped.total()
+        if cursor and monotonic() >= until:
+            return Part(entries, cursor, _share(cursor))
+    return Part(entries)
+
+
+def _share(cursor: int) -> float:
+    """How far a SCAN has come: cursors count up from their highest bit."""
+    bits = f"{cursor:b}"[::-1]
+    return int(bits, 2) / 2 ** len(bits)
 
 
 def drop_all(tenant: Tenant = EVERY_TENANT, on_progress: Progress | None = None) -> Dropped:
@@ -165,6 +210,10 @@ def _of_function(name: str, literals: Sequence[str]) -> _Kind:
     return _Kind(name, b"fn:" + b"*".join(map(glob, texts)), re.compile(b"fn:" + pattern))
 
 
+def _tag(name: str) -> _Kind:
+    return _kind(f"tag {name}", f"tag:{keys.part(name)}")
+
+
 def _kind(name: str, start: str, rest: str = "") -> _Kind:
     """Keys that begin with a text, and go on where there is a rest."""
     text = start.encode()
@@ -202,27 +251,40 @@ def _drop(
     named_by_metrics: bool = False,
 ) -> Dropped:
     config = conf.config()
-    store, roots = store_of(config), _roots(config, tenant)
+    roots = _roots(config, tenant)
     counts: Counter[str] = Counter()
-    for found in _scanned(config, _pattern(kinds, config, tenant)):
+    for _, found in _scanned(config, _pattern(kinds, config, tenant)):
         named = _sorted(found, roots, kinds)
-        for name, some in named.items():
-            counts[name] += _patiently(lambda some=some: store.drop(some))  # type: ignore[misc]
-            noting.invalidated(some, "invalidate", name if named_by_metrics else None)
+        counts += _drop_found(config, named, named_by_metrics)
         if on_progress is not None and named:
             on_progress(counts.total())
-    return Dropped({name: number for name, number in counts.items() if number})
+    return Dropped(dict(counts))
 
 
-def _scanned(config: conf.Config, pattern: bytes) -> Iterator[list[bytes]]:
-    """The keys that match, some at a time: all that are there from now on to the end."""
-    inspector, cursor = inspector_of(config, "CACHE"), b"0"
+def _drop_found(
+    config: conf.Config, named: Mapping[str, list[bytes]], named_by_metrics: bool
+) -> Counter[str]:
+    """Drop keys by the names of what they are of; how many there were."""
+    store = store_of(config)
+    counts: Counter[str] = Counter()
+    for name, some in named.items():
+        counts[name] += _patiently(lambda some=some: store.drop(some))  # type: ignore[misc]
+        noting.invalidated(some, "invalidate", name if named_by_metrics else None)
+    return counts
+
+
+def _scanned(
+    config: conf.Config, pattern: bytes, cursor: int = 0
+) -> Iterator[tuple[int, list[bytes]]]:
+    """The keys that match, some at a time, and the next cursor: all that are there from now on to
+    the end."""
+    inspector, at = inspector_of(config, "CACHE"), b"%d" % cursor
     while True:
-        cursor, found = _patiently(
-            lambda at=cursor: inspector.scan_for(pattern, at, SCANNED)  # type: ignore[misc]
+        at, found = _patiently(
+            lambda at=at: inspector.scan_for(pattern, at, SCANNED)  # type: ignore[misc]
         )
-        yield found
-        if int(cursor) == 0:
+        yield int(at), found
+        if int(at) == 0:
             return
 
 

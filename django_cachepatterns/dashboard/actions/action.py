@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,10 +13,17 @@ SHOWN = "shown"
 
 
 class Said(NamedTuple):
-    """What an action says it did, and a level of `django.contrib.messages`."""
+    """What an action says it did.
+
+    Args:
+        level: one of `django.contrib.messages`.
+        text: the words.
+        again: what its form is to be given to go on, where there was no time for all of it.
+    """
 
     level: int
     text: str
+    again: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

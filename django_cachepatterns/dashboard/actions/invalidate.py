@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 from typing import Any
 
 from django import forms
@@ -12,11 +13,15 @@ from ... import conf, dropping, inspection
 from ...exceptions import CachePatternsError
 from ...inspection import names
 from ...stores import store_of
+from ...transactions import noting
 from .action import SHOWN, Action, Said
+from .versions import tags_of, tags_of_tag
 
 KEY, POLICY, TAG = "key", "policy", "tag"
 _WHAT = ((POLICY, "a policy: all its entries"), (TAG, "a tag"), (KEY, "one key"))
 LONGEST = 4096
+SECONDS = 5.0
+"""What one request may take for dropping: web servers end those that take long."""
 
 
 class InvalidateForm(forms.Form):
@@ -28,6 +33,8 @@ class InvalidateForm(forms.Form):
         help_text="A policy such as shop.product, shop.product:list or the name of a function; "
         "a tag such as catalog; or a whole key.",
     )
+    at = forms.RegexField(r"^[0-9]{1,20}$", required=False, widget=forms.HiddenInput)
+    """Where an earlier request has ended that could not look through all keys in its time."""
 
     def clean(self) -> dict[str, Any]:
         """Refuses what is not there to be invalidated."""
@@ -61,13 +68,14 @@ class InvalidateForm(forms.Form):
 
 def _will(given: dict[str, Any]) -> str:
     what, name = given["what"], given["name"]
+    go_on = "Go on where it has stopped. " if given["at"] else ""
     if what == KEY:
         return f"Drop the entry {given[SHOWN](name)}. The next reader loads it anew."
     if what == TAG:
-        return f"Invalidate the tag {name}: everything that depends on it is loaded anew."
+        return f"{go_on}Invalidate the tag {name}: everything that depends on it is loaded anew."
     return (
-        f"Drop every entry of {name}, in every database and of every tenant. Until they are loaded "
-        "anew, their reads go to the database."
+        f"{go_on}Drop every entry of {name}, in every database and of every tenant. Until they are "
+        "loaded anew, their reads go to the database."
     )
 
 
@@ -81,13 +89,36 @@ def _do(given: dict[str, Any]) -> Iterator[Said]:
             messages.SUCCESS,
             f"Invalidated the key {shown}." if number else f"The key {shown} was gone already.",
         )
-    elif what == TAG:
-        dropping.drop_tags(name)
-        yield Said(messages.SUCCESS, f"Invalidated the tag {name}.")
+    elif tags := tags_of_tag(name) if what == TAG else tags_of(name):
+        store_of(conf.config()).drop(tags)
+        noting.invalidated(tags, "invalidate")
+        yield Said(messages.SUCCESS, _AT_ONCE[what].format(name))
     else:
-        dropped = dropping.drop_entries(name)
-        text = f"Invalidated {name}: {dropped.entries:,} entries dropped."
-        yield Said(messages.SUCCESS, text)
+        yield _drop_part(what, name, int(given["at"] or 0))
+
+
+_AT_ONCE = {
+    TAG: "Invalidated the tag {}.",
+    POLICY: "Invalidated {}: no reader is served what it holds. That leaves memory when its ttl is "
+    "over.",
+}
+
+
+def _drop_part(what: str, name: str, at: int) -> Said:
+    """As much as there is time for. A later request goes on where this one ends."""
+    is_tag = what == TAG
+    part = dropping.drop_part(name, SECONDS, at, is_tag)
+    more = "more " if at else ""
+    if part.at is None:
+        done = f"Invalidated {name}: {part.entries:,} {more}entries dropped."
+        return Said(messages.SUCCESS, _AT_ONCE[TAG].format(name) if is_tag else done)
+    command = f"manage.py flush_cache {'--tag ' if is_tag else ''}{quote(name)}"
+    text = (
+        f"{name} is invalidated in part: after {SECONDS:g} seconds about {part.share:.0%} of the "
+        f"server's keys were looked through, and {part.entries:,} {more}entries dropped. The rest "
+        f"is still served. Go on below, or run {command}, which takes all the time it needs."
+    )
+    return Said(messages.WARNING, text, {"what": what, "name": name, "at": part.at})
 
 
 INVALIDATE = Action(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -11,7 +12,7 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from ...exceptions import CachePatternsError
 from ...log_events import event
@@ -54,19 +55,26 @@ class Operation:
         form = self.action.form(self.request.POST)
         if not form.is_valid():
             return self._ask(form)
+        again: Mapping[str, Any] | None = None
         try:
-            for level, text in self.action.do(self._given(form)):
-                messages.add_message(self.request, level, text)
+            for said in self.action.do(self._given(form)):
+                messages.add_message(self.request, said.level, said.text)
+                again = said.again
         except (CachePatternsError, DatabaseError, InterfaceError) as error:
             text = f"{self.action.title} failed: {error}"
             messages.error(self.request, text)
         else:
             user = str(self.request.user)
             did = self.action.will({**form.cleaned_data, SHOWN: _in_log})
+            did += " It is not finished." if again else ""
             logger.info(
                 "%s did: %s", user, did, extra=event("dashboard_action", user=user, did=did)
             )
-        return HttpResponseRedirect(self._back())
+        return HttpResponseRedirect(self._back() if again is None else self._further(again))
+
+    def _further(self, again: Mapping[str, Any]) -> str:
+        """Where the user is asked whether to go on."""
+        return f"{self.request.path}?{urlencode({**again, 'back': self._back()})}"
 
     def _ask(self, form: Any) -> HttpResponseBase:
         return self._page("ask.html", form=form)
