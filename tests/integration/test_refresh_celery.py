@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
+from celery.signals import setup_logging
 from django.conf import settings as django_settings
 from django.db import connections
 from django.utils import timezone, translation
@@ -45,13 +46,18 @@ def nothing_asked() -> None:
     calls.clear()
 
 
+def leave_logging_alone(**kwargs: Any) -> None:
+    """A worker would set the level of the root logger, for all tests that come after."""
+
+
 @pytest.fixture
 def app() -> Iterator[Celery]:
     app = Celery("cachepatterns-tests", broker=os.environ["REDIS_URL"], set_as_current=True)
     app.conf.task_default_queue = f"{django_settings.KEY_PREFIX}-celery"
     app.conf.broker_connection_retry_on_startup = True
-    app.conf.worker_hijack_root_logger = False
+    setup_logging.connect(leave_logging_alone)
     yield app
+    setup_logging.disconnect(leave_logging_alone)
     app.close()
 
 
