@@ -82,8 +82,10 @@ def test_what_is_not_known_is_not_said_to_be_nothing(client: Client) -> None:
                 assert wrong not in page, (address, wrong)
 
 
-def test_it_asks_a_server_that_is_away_no_more_than_it_must(client: Client) -> None:
-    """What is dear is the timeout of each question: the number of questions is what counts."""
+@contextmanager
+def refusing() -> Iterator[list[bytes]]:
+    """A server that is away, and what it was asked: each question costs a timeout, so their number
+    is what counts."""
     asked_for: list[bytes] = []
 
     def refuse(packed: bytes) -> None:
@@ -91,8 +93,49 @@ def test_it_asks_a_server_that_is_away_no_more_than_it_must(client: Client) -> N
         raise RedisConnectionError("away")
 
     with before_sending(refuse):
-        client.get(reverse(INDEX))
+        yield asked_for
+
+
+def test_it_asks_a_server_that_is_away_no_more_than_it_must(client: Client) -> None:
+    for address in pages():
+        with refusing() as asked_for:
+            client.get(address)
+        assert len(asked_for) == 1, address
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "server"),
+    [
+        ("invalidate", {"what": "tag", "name": "catalog"}, "cache"),
+        ("invalidate", {"what": "policy", "name": "testapp.page"}, "cache"),
+        ("invalidate", {"what": "policy", "name": "testapp.page:list"}, "cache"),
+        ("flush", {"name": ""}, "buffer"),
+        ("retry", {"name": ""}, "cache"),
+        ("warm", {"name": "testapp.page", "which": "first", "limit": 1}, "cache"),
+        ("warm", {"name": "testapp.page", "which": "hot", "limit": 1}, "cache"),
+    ],
+)
+def test_actions_try_nothing_while_their_server_is_away(
+    client: Client, name: str, given: dict[str, object], server: str
+) -> None:
+    with refusing() as asked_for:
+        response = act(client, name, **given)
+    (done,) = said(response)
+    assert f"failed: the {server} server does not answer, so nothing was done." in done
     assert len(asked_for) == 1
+
+
+def test_it_outlasts_a_server_that_hangs(client: Client, own_valkey: Valkey) -> None:
+    with server_at(own_valkey.url):
+        assert "✓ up" in text(client.get(reverse(INDEX)).content)
+        own_valkey.pause()
+        try:
+            assert "does not answer" in text(client.get(reverse(INDEX)).content)
+            (done,) = said(act(client, "flush", name=""))
+            assert "the buffer server does not answer" in done
+        finally:
+            own_valkey.resume()
+        assert "✓ up" in text(client.get(reverse(INDEX)).content)
 
 
 def test_it_is_there_while_the_server_is_deaf(client: Client) -> None:

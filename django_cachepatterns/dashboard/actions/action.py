@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from django import forms
 
+from ..glance import CACHE
+
 SHOWN = "shown"
 """The name of that."""
 
@@ -38,6 +40,8 @@ class Action:
         form: asks what to do it with.
         will: says what will happen, of the form's cleaned data.
         do: does it, and says what was done. It may raise `CachePatternsError`.
+        server: the setting that names the server it needs. Where that is away nothing is tried, for
+            each step would take a timeout.
 
     Both are given the form's cleaned data, and `SHOWN`: what tells a key as the reader may see it.
     """
@@ -49,3 +53,4 @@ class Action:
     form: type[forms.Form]
     will: Callable[[dict[str, Any]], str]
     do: Callable[[dict[str, Any]], Iterable[Said]]
+    server: str = CACHE

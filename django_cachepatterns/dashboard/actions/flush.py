@@ -10,6 +10,7 @@ from django.contrib import messages
 
 from ...write_behind import registry
 from ...write_behind.flushing import flush_buffers
+from ..glance import BUFFERS
 from .action import Action, Said
 
 ALL = "all buffers"
@@ -55,4 +56,5 @@ FLUSH = Action(
     BufferForm,
     _will,
     _do,
+    BUFFERS,
 )

@@ -14,11 +14,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
-from ...exceptions import CachePatternsError
+from ... import conf
+from ...exceptions import CachePatternsError, PolicyError, StoreUnavailable
 from ...log_events import event
 from ...log_events import shown as in_log
 from ...permissions import APP
+from ...stores import inspector_of
 from ..access import may_read_payloads
+from ..glance import BUFFERS, CACHE
 from ..keys import key_shown
 from .action import SHOWN, Action
 
@@ -57,6 +60,7 @@ class Operation:
             return self._ask(form)
         again: Mapping[str, Any] | None = None
         try:
+            _reach(self.action.server)
             for said in self.action.do(self._given(form)):
                 messages.add_message(self.request, said.level, said.text)
                 again = said.again
@@ -105,6 +109,22 @@ class Operation:
         if asked and url_has_allowed_host_and_scheme(asked, hosts, require_https=secure):
             return asked
         return reverse(f"admin:{APP}_dashboard_changelist", current_app=self.site.name)
+
+
+def _reach(server: str) -> None:
+    """Raises `StoreUnavailable` where a server is away."""
+    try:
+        inspector_of(conf.config(), server).ping()
+    except StoreUnavailable as error:
+        raise StoreUnavailable(f"{_AWAY[server]} {error}") from error
+    except PolicyError:
+        pass  # There is none. An action that needs one says so.
+
+
+_AWAY = {
+    CACHE: "the cache server does not answer, so nothing was done.",
+    BUFFERS: "the buffer server does not answer, so nothing was done.",
+}
 
 
 def _in_log(key: str) -> str:
