@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,21 @@ class Read:
     keys: tuple[bytes, ...]
     outcomes: tuple[str, ...]
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """Keys are about to be loaded.
+
+    Args:
+        family: as metrics call it.
+        source: what is read: the `sources.Source`.
+        keys: the entries' keys.
+    """
+
+    family: str
+    source: Any
+    keys: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +124,7 @@ before_fill: tuple[Callable[[Loaded], Any], ...] = ()
 before_end_write: tuple[Callable[[Written], Any], ...] = ()
 after_flush_step: tuple[Callable[[Flushing], Any], ...] = ()
 after_read: tuple[Callable[[Read], Any], ...] = ()
+around_load: tuple[Callable[[Loading], AbstractContextManager[Any]], ...] = ()
 after_load: tuple[Callable[[LoadDone], Any], ...] = ()
 after_invalidation: tuple[Callable[[Invalidated], Any], ...] = ()
 
@@ -133,12 +149,22 @@ def remove(name: str, hook: Callable[[Any], Any]) -> None:
 
 
 @contextmanager
+def around(loading: Loading) -> Iterator[None]:
+    """A load is the block: in what each of `around_load` gives."""
+    with ExitStack() as each:
+        for hook in around_load:
+            each.enter_context(hook(loading))
+        yield
+
+
+@contextmanager
 def listening(
     *,
     before_fill: Callable[[Loaded], Any] | None = None,
     before_end_write: Callable[[Written], Any] | None = None,
     after_flush_step: Callable[[Flushing], Any] | None = None,
     after_read: Callable[[Read], Any] | None = None,
+    around_load: Callable[[Loading], AbstractContextManager[Any]] | None = None,
     after_load: Callable[[LoadDone], Any] | None = None,
     after_invalidation: Callable[[Invalidated], Any] | None = None,
 ) -> Iterator[None]:
@@ -148,6 +174,7 @@ def listening(
         "before_end_write": before_end_write,
         "after_flush_step": after_flush_step,
         "after_read": after_read,
+        "around_load": around_load,
         "after_load": after_load,
         "after_invalidation": after_invalidation,
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress
@@ -30,6 +31,7 @@ REFUSED_FOR = 10.0
 
 MANY_REFUSED = 100
 """Refused fills of a family in a row that are said."""
+_NOTHING = nullcontext()
 
 
 @dataclass(slots=True)
@@ -357,24 +359,45 @@ class Loading(Looking[Key, Value]):
     def _loaded(self, asked: Sequence[Key], call: Call) -> Script[Loaded]:
         """What the source gives."""
         call.loaded = True
+        with self.observed(asked):
+            loaded: Loaded = yield Load(asked)
+        return loaded
+
+    @contextmanager
+    def observed(self, asked: Sequence[Key], *, by_key: bool = False) -> Iterator[None]:
+        """Count, time and tell of a load, which is the block.
+
+        Args:
+            asked: what is loaded.
+            by_key: whether its time is shared out among the keys: nobody waits for all of them.
+        """
         metrics.count(self.source.name, "load", len(asked))
         began = perf_counter_ns()
         try:
-            loaded: Loaded = yield Load(asked)
+            with self._around(asked):
+                yield
         except GeneratorExit:
             raise  # The coroutine is no more: nobody knows how long it would have taken.
         except BaseException as error:
             metrics.count(self.source.name, "load_error")
-            self._note_load(asked, began, error)
+            self._note_load(asked, began, by_key, error)
             raise
-        self._note_load(asked, began, None)
-        return loaded
+        self._note_load(asked, began, by_key, None)
 
-    def _note_load(self, asked: Sequence[Key], began: int, error: BaseException | None) -> None:
+    def _around(self, asked: Sequence[Key]) -> AbstractContextManager[None]:
+        if not hooks.around_load:
+            return _NOTHING
+        keys = tuple(map(self.source.entry_key, asked))
+        return hooks.around(hooks.Loading(self.source.name, self.source, keys))
+
+    def _note_load(
+        self, asked: Sequence[Key], began: int, by_key: bool, error: BaseException | None
+    ) -> None:
+        spent = perf_counter_ns() - began
         if self.measures:
-            self.meter.took("load", began)
+            self.meter.took("load", began + (spent - spent // len(asked) if by_key else 0))
         if hooks.after_load:
-            seconds = (perf_counter_ns() - began) / 1e9
+            seconds = spent / 1e9
             keys = tuple(map(self.source.entry_key, asked))
             started = self.clock.time() - seconds
             done = hooks.LoadDone(self.source.name, self.source, keys, started, seconds, error)

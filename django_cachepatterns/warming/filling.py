@@ -82,11 +82,12 @@ class _Filled:
         """Read the rows that are leased; whether others may see them."""
         rows, found = self._rows, self._chunk.found
         filters = self._chunk.filters
+        asked = [self._row_keys.pk(found[at][0]) for at in sorted(wanted)]
         if len(wanted) * 2 < len(found):
-            filters = {"pk__in": [self._row_keys.pk(found[at][0]) for at in sorted(wanted)]}
-        metrics.count(rows.name, "load", len(wanted))
+            filters = {"pk__in": asked}
         started = perf_counter()
-        loaded, publish = load_rows(rows.model, rows.alias, filters)
+        with rows.reader.observed(asked, by_key=True):
+            loaded, publish = load_rows(rows.model, rows.alias, filters)
         self._cost = int((perf_counter() - started) * 1e6 / max(len(loaded), 1))
         pk_at = self._in_row[0]
         self._loaded = {row[pk_at]: row for row in loaded}

@@ -17,8 +17,10 @@ from django.test.utils import CaptureQueriesContext
 from django_cachepatterns import ReadThrough, WriteThrough, cache_aside, hooks, metrics
 from django_cachepatterns.fragments import Fragment, fragment_policy
 from django_cachepatterns.metrics import counting
+from django_cachepatterns.metrics.histogram import bounds
 from django_cachepatterns.metrics.measured import Measured
 from django_cachepatterns.testing import outage
+from django_cachepatterns.warming import warm
 from tests.testapp.models import Item, Shelf
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -525,3 +527,37 @@ def test_signals_cost_nothing_while_nobody_is_connected(items: list[Item]) -> No
         cache_invalidated.disconnect(on_invalidated)
     assert (hooks.after_read, hooks.after_invalidation) == before
     assert [type(each) for each in told] == [hooks.Read, hooks.Invalidated]
+
+
+def test_warming_counts_its_loads_at_their_time_per_row() -> None:
+    number = 100
+    items = Item.objects.bulk_create(
+        Item(name="i", slug=f"i{at}", place=at) for at in range(number)
+    )
+    done: list[hooks.LoadDone] = []
+    with counted() as found, hooks.listening(after_load=done.append):
+        warm(Item.objects.filter(pk__in=[item.pk for item in items]))
+    assert [(each.family, len(each.keys), each.error) for each in done] == [(ITEM, number, None)]
+    assert (found[ITEM].counts["load"], found.calls(ITEM)) == (number, {"load": 1})
+    ((bucket, _),) = found[ITEM].times["load"].items()
+    assert bounds(bucket)[1] < done[0].seconds
+
+
+def test_a_query_of_warming_that_fails_is_a_load_that_raised() -> None:
+    item = Item.objects.create(name="i", slug="i")
+    done: list[hooks.LoadDone] = []
+
+    def fail(execute: Any, sql: str, *args: Any) -> Any:
+        if '"name"' in sql:  # Not the query that finds primary keys.
+            raise ZeroDivisionError
+        return execute(sql, *args)
+
+    with (
+        counted() as found,
+        hooks.listening(after_load=done.append),
+        connection.execute_wrapper(fail),
+        pytest.raises(ZeroDivisionError),
+    ):
+        warm(Item.objects.filter(pk=item.pk))
+    assert found[ITEM].counts["load_error"] == 1
+    assert isinstance(done[0].error, ZeroDivisionError)

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connection
+from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -18,6 +21,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from django_cachepatterns import cache_aside, hooks
 from django_cachepatterns.contrib.opentelemetry import instrument, uninstrument
 from django_cachepatterns.testing import outage
+from django_cachepatterns.warming import warm
 from django_cachepatterns.write_behind import registry
 from tests.testapp.models import Item, Page
 
@@ -33,8 +37,25 @@ def careful(word: str) -> str:
 
 @cache_aside(key="otel-async:{word}")
 async def patient(word: str) -> str:
-    await asyncio.sleep(0)
+    tracer = trace.get_tracer("inner", tracer_provider=_tracers[-1]) if _tracers else None
+    for _ in range(3):
+        await asyncio.sleep(0)
+    if tracer is not None:
+        with tracer.start_as_current_span(f"inner {word}"):
+            await sync_to_async(lambda: tracer.start_span(f"in a thread {word}").end())()
     return word.lower()
+
+
+_tracers: list[TracerProvider] = []
+
+
+_stuck: list[str] = []
+
+
+@cache_aside(key="otel-stuck:{word}")
+async def stuck(word: str) -> None:
+    _stuck.append(word)
+    await asyncio.Event().wait()
 
 
 class Telemetry(NamedTuple):
@@ -100,8 +121,38 @@ def test_a_load_is_a_span_under_the_current_one(told: Telemetry) -> None:
     assert load.start_time is not None
     assert load.end_time is not None
     assert parent.end_time is not None
-    # A float of seconds knows no single nanoseconds.
-    assert before - 1000 <= load.start_time < load.end_time <= parent.end_time + 1000
+    assert before <= load.start_time < load.end_time <= parent.end_time
+
+
+@pytest.mark.parametrize("pattern", ["row", "page", "warmed"])
+def test_spans_of_the_database_are_below_the_load(told: Telemetry, pattern: str) -> None:
+    items = [Item.objects.create(name="i", slug=f"i{at}", place=at) for at in range(3)]
+    tracer = told.tracers.get_tracer("database")
+
+    def traced(execute: Any, *args: Any) -> Any:
+        with tracer.start_as_current_span("SELECT"):
+            return execute(*args)
+
+    with (
+        connection.execute_wrapper(traced),
+        told.tracers.get_tracer("test").start_as_current_span("request") as request,
+    ):
+        if pattern == "warmed":
+            warm(Item.objects.filter(pk__in=[item.pk for item in items]))
+        elif pattern == "page":
+            Item.objects.in_bulk([item.pk for item in items])
+        else:
+            Item.objects.get(pk=items[0].pk)
+        assert trace.get_current_span() is request
+    (load,) = [span for span in told.spans() if span.name == "load testapp.item"]
+    ids = [span.parent.span_id for span in told.spans() if span.name == "SELECT" and span.parent]
+    assert load.context is not None
+    # Warming also looks for what there is, which is no load.
+    others = {request.get_span_context().span_id} if pattern == "warmed" else set()
+    assert load.context.span_id in ids
+    assert set(ids) <= {load.context.span_id} | others
+    assert load.parent is not None
+    assert load.parent.span_id == request.get_span_context().span_id
 
 
 def test_a_hit_makes_no_span(told: Telemetry) -> None:
@@ -138,17 +189,47 @@ def test_a_function_that_fails(told: Telemetry) -> None:
 def test_coroutines_have_their_own_parents(told: Telemetry) -> None:
     tracer = told.tracers.get_tracer("test")
 
-    async def request(name: str) -> int:
-        with tracer.start_as_current_span(name) as span:
+    async def request(name: str) -> None:
+        with tracer.start_as_current_span(f"request {name}") as span:
             await patient(name)
-        return span.get_span_context().span_id
+            assert trace.get_current_span() is span
 
-    async def requests() -> list[int]:
-        return await asyncio.gather(*(request(name) for name in ("ONE", "TWO", "THREE")))
+    async def requests() -> None:
+        await asyncio.gather(*(request(name) for name in ("ONE", "TWO", "THREE")))
 
-    ids = asyncio.run(requests())
-    loads = [span for span in told.spans() if span.name.startswith("load")]
-    assert {span.parent.span_id for span in loads if span.parent} == set(ids)
+    _tracers.append(told.tracers)
+    try:
+        asyncio.run(requests())
+    finally:
+        _tracers.clear()
+    spans = {span.context.span_id: span for span in told.spans() if span.context}
+
+    def above(name: str) -> list[str]:
+        """The names of the spans that a span is below, from the nearest on."""
+        (span,) = [span for span in spans.values() if span.name == name]
+        found = []
+        while span.parent is not None:
+            span = spans[span.parent.span_id]
+            found.append(span.name)
+        return found
+
+    load = f"load {__name__}.patient"
+    for name in ("ONE", "TWO", "THREE"):
+        assert above(f"inner {name}") == [load, f"request {name}"]
+        assert above(f"in a thread {name}") == [f"inner {name}", load, f"request {name}"]
+
+
+def test_a_load_that_is_cancelled_is_over(told: Telemetry) -> None:
+    async def cancelled() -> None:
+        task = asyncio.create_task(stuck("x"))
+        while not _stuck:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(cancelled())
+    (span,) = told.spans()
+    assert (span.attributes or {})["error.type"] == "asyncio.exceptions.CancelledError"
 
 
 def test_counts_are_told_when_they_are_asked_for(told: Telemetry) -> None:
@@ -211,7 +292,7 @@ def test_nothing_is_told_any_more(told: Telemetry) -> None:
     Item.objects.get(pk=item.pk)
     assert told.spans() == []
     assert told.points("cachepatterns.reads") == {}
-    assert hooks.after_load == hooks.after_read == ()
+    assert hooks.around_load == hooks.after_load == hooks.after_read == ()
     uninstrument()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from opentelemetry import metrics, trace
@@ -49,11 +51,13 @@ class Instrumentation:
                 description="How long reads took: served by the cache (hit), or not (miss).",
                 explicit_bucket_boundaries_advisory=BOUNDS,
             )
+        self._around_load = self._span
         self._after_load, self._after_read = self._loaded, self._read
 
     def start(self) -> None:
         """Listen, and answer."""
         self._observed.is_on = True
+        hooks.add("around_load", self._around_load)
         hooks.add("after_load", self._after_load)
         if self._reads is not None:
             hooks.add("after_read", self._after_read)
@@ -61,28 +65,40 @@ class Instrumentation:
     def stop(self) -> None:
         """Listen no more, and answer nothing."""
         self._observed.is_on = False
+        hooks.remove("around_load", self._around_load)
         hooks.remove("after_load", self._after_load)
         hooks.remove("after_read", self._after_read)
 
+    @contextmanager
+    def _span(self, loading: hooks.Loading) -> Iterator[None]:
+        """A span of a load: the current one for as long as it takes."""
+        attributes: dict[str, Any] = {
+            POLICY: loading.family,
+            KEYS: len(loading.keys),
+            OUTCOME: "loaded",
+        }
+        with self._tracer.start_as_current_span(
+            f"load {loading.family}",
+            kind=SpanKind.INTERNAL,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield
+            except GeneratorExit:
+                raise  # The coroutine is no more.
+            except BaseException as error:
+                span.set_attributes({OUTCOME: "error", ERROR: _name_of(error)})
+                span.record_exception(error)
+                span.set_status(Status(StatusCode.ERROR, str(error)))
+                raise
+
     def _loaded(self, done: hooks.LoadDone) -> None:
-        """A span of a load that is over, under the span that it was made in."""
         attributes: dict[str, Any] = {POLICY: done.family}
         if done.error is not None:
             attributes[ERROR] = _name_of(done.error)
         self._loads.record(done.seconds, attributes)
-        started = int(done.started * 1e9)
-        outcome = "loaded" if done.error is None else "error"
-        span = self._tracer.start_span(
-            f"load {done.family}",
-            kind=SpanKind.INTERNAL,
-            attributes={**attributes, KEYS: len(done.keys), OUTCOME: outcome},
-            start_time=started,
-            record_exception=False,
-        )
-        if done.error is not None:
-            span.record_exception(done.error)
-            span.set_status(Status(StatusCode.ERROR, str(done.error)))
-        span.end(end_time=started + int(done.seconds * 1e9))
 
     def _read(self, read: hooks.Read) -> None:
         if self._reads is not None and read.seconds:
