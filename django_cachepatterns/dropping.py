@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 from time import monotonic, sleep
 from typing import Any, NamedTuple, TypeVar
 
@@ -30,6 +31,7 @@ from .read_through import named_values
 from .stores import inspector_of, store_of
 from .stores.redis import glob
 from .transactions import noting
+from .write_behind.registry import buffers
 
 T = TypeVar("T")
 
@@ -184,6 +186,12 @@ def _kinds_of(target: type[Model] | str) -> Iterator[_Kind]:
         name = f"fragment:{keys.part(target.removeprefix('fragment '))}"
         yield _kind(target, f"{name}:", "*")
         yield _kind(target, f"{name}~all")
+    elif (buffer := _buffer(target)) is not None:
+        raise PolicyError(
+            f"{buffer!r} is a write-behind buffer: what waits in it is not in the database yet, so "
+            "it is never dropped. Flush it: 'Flush buffers' in the dashboard, or manage.py "
+            f"flush_write_behind {quote(buffer)}."
+        )
     else:
         raise PolicyError(
             f"Nothing that is cached is called {target!r}. Known are: {', '.join(families())}. "
@@ -238,6 +246,11 @@ def _function(name: str) -> CachedFunction[Any, Any] | None:
             return None
         found = made if isinstance(made, CachedFunction) else None
     return found
+
+
+def _buffer(name: str) -> str | None:
+    """The buffer of a name, however that is spelled."""
+    return next((each.name for each in buffers() if each.name.lower() == name.lower()), None)
 
 
 def _is_droppable(model: type[Model]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import conf, inspection
 from ..exceptions import CachePatternsError, PolicyError, StoreUnavailable
+from ..inspection import names
 from ..inspection.masks import key_for
 
 LONGEST = 4096
@@ -42,6 +43,17 @@ class Found:
     def state(self) -> str:
         """The state of what is there, for people."""
         return _STATES.get(self.described.state, self.described.state)
+
+    @property
+    def is_of_buffer(self) -> bool:
+        """Whether it is a part of a write-behind buffer."""
+        return bool(self.described.kind == names.BUFFER)
+
+    @property
+    def is_droppable(self) -> bool:
+        """Whether there is an entry or a tag to be invalidated."""
+        it = self.described
+        return it is not None and it.state != "gone" and it.kind in names.ENTRIES | names.TAGS
 
 
 _STATES = {

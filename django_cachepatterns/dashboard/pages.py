@@ -18,7 +18,7 @@ from ..permissions import APP
 from ..write_behind.records import DeadLetter
 from .access import may_operate, may_read_payloads, may_view, only
 from .actions import ACTIONS, Operation
-from .families import family_of
+from .families import buffer_names, family_of
 from .glance import CACHE, LIVE, RANGES, USUAL, Glance
 from .keys import key_shown, look_at
 from .panels import Panel, panel_named, panels_of
@@ -61,6 +61,10 @@ class Pages:
         name = request.GET.get("name", "")
         glance = _glance(request, name)
         known = name in glance.totals or family_of(name).model is not None
+        if name.lower() in buffer_names() and name not in glance.policies:
+            return self._nothing(
+                request, f"{name} is a write-behind buffer. See Write-behind on the dashboard."
+            )
         if not name or (not known and not glance.down):
             return self._nothing(request, f"Nothing that is cached is called “{name}”.")
         return self._page(request, "policy", glance, {"title": name, "family": family_of(name)})

@@ -15,7 +15,7 @@ from django_cachepatterns.testing import assert_cache_hits
 from django_cachepatterns.write_behind.records import DeadLetter
 from tests.testapp.models import Item, Page
 
-from .dashboard import INDEX, KEY, act, asked, root, said, sent, text
+from .dashboard import INDEX, KEY, POLICY, act, asked, root, said, sent, text
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -111,6 +111,30 @@ def test_a_buffer_is_not_invalidated_for_it_would_be_lost(client: Client) -> Non
     response = act(client, "invalidate", what="key", name=key)
     assert "which would be lost" in text(response.content)
     assert Page.view_counter.pending() == 1
+
+
+@pytest.mark.parametrize("name", ["testapp.Page.views", "testapp.page.views", "best-sellers"])
+def test_a_buffer_that_is_to_be_invalidated_is_called_one(client: Client, name: str) -> None:
+    for respond in (asked, act):
+        page = text(respond(client, "invalidate", what="policy", name=name).content)
+        assert "is a write-behind buffer" in page
+        assert "Flush it: 'Flush buffers'" in page
+        assert "Nothing that is cached" not in page
+
+
+def test_a_buffer_has_no_page_of_a_policy_and_no_key_to_invalidate(client: Client) -> None:
+    row = Page.objects.create(title="a")
+    Page.view_counter.increment(row.pk)
+    key = f"{settings.KEY_PREFIX}:buffer:{{testapp.page.views}}:active"
+    page = client.get(reverse(KEY), {"key": key}).content.decode()
+    assert "Invalidate…" not in page
+    assert "#write_behind" in page
+    assert f"{reverse(POLICY)}?" not in page
+    Page.view_counter.flush()
+    sent()
+    response = client.get(reverse(POLICY), {"name": "testapp.Page.views"})
+    assert response.status_code == 404
+    assert "is a write-behind buffer" in text(response.content)
 
 
 def test_rows_are_warmed(client: Client) -> None:
