@@ -14,7 +14,7 @@ from django_cachepatterns.metrics import OUTCOMES
 from django_cachepatterns.metrics.measured import KINDS
 
 REFERENCE = Path(django_cachepatterns.__file__).parent.parent / "docs" / "reference"
-HOOKS = {name for name in vars(hooks) if re.match(r"(before|after)_", name)}
+HOOKS = {name for name in vars(hooks) if re.match(r"(before|after|around)_", name)}
 DETAILS = [
     each
     for each in vars(hooks).values()
