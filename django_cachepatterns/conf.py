@@ -53,6 +53,10 @@ class Config:
     __slots__ = ("_seen", "_space", "as_tenant", "caches", "memo", "raw", "tenant", "values")
 
     def __init__(self, raw: Mapping[str, Any], caches: Any) -> None:
+        if not isinstance(raw, Mapping):
+            raise ImproperlyConfigured(
+                f"CACHEPATTERNS is {raw!r}, which is no dict. Use a dict, or leave it out."
+            )
         self.raw = raw
         self.caches = caches
         self._seen = dict(raw)

@@ -20,10 +20,12 @@ from ..write_behind import registry
 from ..write_behind.buffer import Buffer
 from ..write_behind.drafts.draft import Draft
 from ..write_behind.records import LedgerEntry
+from .errors import with_settings
 from .policies import is_unique
 
 
 @register(Tags.models)
+@with_settings
 def check_buffers(**kwargs: Any) -> Iterator[CheckMessage]:
     """The buffers of models, and those of modules that are imported by now."""
     every = registry.every()

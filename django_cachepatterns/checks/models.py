@@ -15,11 +15,12 @@ from ..invalidation import registry
 from ..models import CachedModel
 from ..policy import CachePolicy
 from ..tracked import TrackedQuerySet, is_followed
-from .errors import error_of
+from .errors import error_of, with_settings
 from .policies import check_policy
 
 
 @register(Tags.models)
+@with_settings
 def check_models(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> Iterator[CheckMessage]:

@@ -86,8 +86,7 @@ def _index_problems(model: type[Model], policy: CachePolicy) -> Iterator[CheckMe
 
 
 def _is_index(model: type[Model], name: str) -> bool:
-    field = _field(model, name)
-    return field in versions.indexes_of(model)
+    return versions.can_be_index(model, _field(model, name))
 
 
 def _column_problems(model: type[Model], policy: CachePolicy) -> Iterator[CheckMessage]:

@@ -13,9 +13,11 @@ from ..exceptions import StoreUnavailable
 from ..stores import RedisBuffers, buffers_of
 from ..write_behind import registry
 from .buffers import unfit_cache
+from .errors import with_settings
 
 
 @register(Tags.caches)
+@with_settings
 def check_buffer_server(**kwargs: Any) -> Iterator[CheckMessage]:
     """What can be lost on the server of BUFFER_CACHE. Where there is no buffer, nothing is asked.
 

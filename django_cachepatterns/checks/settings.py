@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from .. import conf
 from ..exceptions import PolicyError
 from ..stores import store_of
+from .errors import UNREADABLE
 
 
 @register(Tags.caches)
@@ -19,8 +20,8 @@ def check_settings(**kwargs: Any) -> Iterator[CheckMessage]:
     """The `CACHEPATTERNS` setting by itself."""
     try:
         config = conf.config()
-    except (ImproperlyConfigured, TypeError, ValueError) as error:
-        yield Error(f"CACHEPATTERNS: {error}", id="cachepatterns.E020")
+    except UNREADABLE as error:
+        yield Error(f"{error}", id="cachepatterns.E020")
         return
     for name in sorted(set(config.raw) - set(conf.DEFAULTS), key=str):
         yield Error(
@@ -42,6 +43,12 @@ def check_settings(**kwargs: Any) -> Iterator[CheckMessage]:
             f"CACHEPATTERNS['KEY_PREFIX'] is {prefix!r}; it must be a text of its own.",
             hint="Leave it out to get 'cp'.",
             id="cachepatterns.E023",
+        )
+    if not isinstance(config.values["ENABLED"], bool):
+        yield Error(
+            f"CACHEPATTERNS['ENABLED'] is {config.values['ENABLED']!r}; it must be True or False.",
+            hint="Leave it out to have reads served from the cache.",
+            id="cachepatterns.E029",
         )
     if not isinstance(config.values["METRICS"], bool):
         yield Error(

@@ -173,9 +173,14 @@ def indexes_of(model: type[Model]) -> tuple[Any, ...]:
             field = fields.column(model, name)
         except FieldDoesNotExist:
             continue  # A system check says so.
-        if field in model._meta.local_concrete_fields and _is_known(field):
+        if can_be_index(model, field):
             found.append(field)
     return tuple(found)
+
+
+def can_be_index(model: type[Model], field: Any) -> bool:
+    """Whether it is a column of the table's own whose values are stored as they are written."""
+    return field in model._meta.local_concrete_fields and _is_known(field)
 
 
 def _is_known(field: Any) -> bool:

@@ -141,6 +141,11 @@ class CounterBuffer(Buffer[int]):
             amounts: how many, by primary key.
             strict, operation, on_commit: as for `increment`.
         """
+        if not isinstance(amounts, Mapping):
+            raise TypeError(
+                f"{self.name}: the amounts are a {type(amounts).__name__}; give a dict of amounts "
+                "by primary key, such as {42: 3}."
+            )
         pairs = [(member_of(self._model, pk), self._amount(by)) for pk, by in amounts.items()]
         count = partial(self._count, pairs, strict, operation)
         if self.on_commit if on_commit is None else on_commit:
@@ -159,6 +164,10 @@ class CounterBuffer(Buffer[int]):
     async def avalues(self, pks: Iterable[Any]) -> dict[Any, int]:
         """`values` in a coroutine."""
         return await sync_to_async(self.values)(pks)
+
+    async def apending(self, pk: Any = None) -> int:
+        """`pending` in a coroutine."""
+        return await sync_to_async(self.pending)(pk)
 
     def values(self, pks: Iterable[Any]) -> dict[Any, int]:
         """What rows' counts are now: what was flushed and what waits. Rows that are gone are left
@@ -266,6 +275,10 @@ class RowCounter:
     def pending(self) -> int:
         """What of it waits to be flushed."""
         return self.buffer.pending(self.instance.pk)
+
+    async def apending(self) -> int:
+        """`pending` in a coroutine."""
+        return await self.buffer.apending(self.instance.pk)
 
     def __repr__(self) -> str:
         return f"<{self.buffer.name} of {self.instance!r}>"

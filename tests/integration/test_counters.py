@@ -125,6 +125,11 @@ def test_an_amount_that_is_no_int_is_refused(page: Page, amount: object) -> None
         page.view_counter.increment(by=amount)
 
 
+def test_amounts_that_are_no_dict_are_refused(page: Page) -> None:
+    with pytest.raises(TypeError, match=r"such as \{42: 3\}"):
+        Page.view_counter.increment_many([page.pk])
+
+
 def test_an_unsaved_instance_is_refused() -> None:
     with pytest.raises(TypeError, match="Save it first"):
         Page().view_counter.increment()
@@ -157,5 +162,6 @@ def test_in_a_coroutine(page: Page) -> None:
         await Page.view_counter.aincrement_many({page.pk: 4})
         assert await page.view_counter.avalue() == 7
         assert await Page.view_counter.avalues([page.pk]) == {page.pk: 7}
+        assert await Page.view_counter.apending() == await page.view_counter.apending() == 7
 
     async_to_sync(count)()

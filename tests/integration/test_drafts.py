@@ -252,6 +252,7 @@ def test_coroutines(cart: Draft) -> None:
         await cart.asave(row.pk, items={"a": 1})
         await cart.asave_many({row.pk: {"total": 2}})
         assert await cart.aget(row.pk) == {"items": {"a": 1}, "total": 2}
+        assert await cart.apending() == 1
         await cart.adiscard(row.pk)
         assert list(await cart.aget_many([row.pk])) == [row.pk]
 

@@ -439,6 +439,7 @@ async def in_coroutines(a: int, b: int) -> None:
     await players.aincrement_many({b: 3})
     await players.asubmit(b, 60)
     await players.asubmit_many({a: 1})
+    assert await players.apending() == 2
     assert await players.atop(1) == [Standing(1, b, 60)]
     assert await players.aaround(b, 0) == [Standing(1, b, 60)]
     assert [await players.arank(a), await players.ascore(a), await players.asize()] == [2, 50, 5]

@@ -138,6 +138,8 @@ LOCMEM = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
     ("setting", "expected"),
     [
         ({"TENANT": "nowhere.tenant"}, ["E020"]),
+        (["default"], ["E020"]),
+        (None, ["E020"]),
         ({"KEY_PREFIXX": "a"}, ["E021"]),
         ({"TIMEOUT": 0}, ["E022"]),
         ({"MARK_TTL": "1"}, ["E022"]),
@@ -153,6 +155,7 @@ LOCMEM = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
         ({"DRAIN_AT_EXIT": "no"}, ["E027"]),
         ({"DRAIN_AT_EXIT": 0}, ["E027"]),
         ({"DRAIN_AT_EXIT": False}, []),
+        ({"ENABLED": "no"}, ["E029"]),
         ({"METRICS": "no"}, ["E028"]),
         ({"METRICS": False}, []),
         ({"METRICS_FLUSH_EVERY": "often"}, ["E022"]),
@@ -160,9 +163,23 @@ LOCMEM = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
         ({"METRICS_FLUSH_EVERY": 0}, []),
     ],
 )
-def test_settings(setting: dict[str, Any], expected: list[str]) -> None:
+def test_settings(setting: Any, expected: list[str]) -> None:
     with override_settings(CACHEPATTERNS=setting):
         assert ids(check_settings()) == expected
+
+
+@pytest.mark.parametrize("setting", [{"TENANT": "nowhere.tenant"}, ["default"], None])
+def test_settings_that_cannot_be_read_are_one_error_of_all_checks(setting: Any) -> None:
+    with override_settings(CACHEPATTERNS=setting):
+        errors = [each for each in run_checks() if str(each.id).startswith("cachepatterns")]
+    assert ids(errors) == ["E020"]
+
+
+@isolate_apps("tests.testapp")
+@pytest.mark.parametrize(("policy", "expected"), [({"tll": 3}, "E001"), ({"ttl": 0}, "E002")])
+def test_a_wrong_policy_with_an_index(policy: dict[str, Any], expected: str) -> None:
+    checked = model(CachePolicy(indexes=["name"], **policy), name=models.TextField())
+    assert ids(check_model(checked)) == [expected]
 
 
 @isolate_apps("tests.testapp")

@@ -22,10 +22,15 @@ class BoardCoroutines:
     rank: Callable[..., int | None]
     score: Callable[..., int | None]
     size: Callable[..., int]
+    pending: Callable[[], int]
     remove: Callable[..., None]
     reset: Callable[..., None]
     rebuild: Callable[..., None]
     refresh: Callable[..., None]
+
+    async def apending(self) -> int:
+        """`pending` in a coroutine."""
+        return await sync_to_async(self.pending)()
 
     async def aincrement(self, pk: Any, by: int = 1, **options: Any) -> None:
         """`increment` in a coroutine."""

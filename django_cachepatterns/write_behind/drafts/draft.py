@@ -209,6 +209,10 @@ class Draft(Buffer[Row]):
         """
         return sum(each.total for each in self.backlog())
 
+    async def apending(self) -> int:
+        """`pending` in a coroutine."""
+        return await sync_to_async(self.pending)()
+
     def defaults(self) -> dict[str, Any]:
         """What columns hold in a row that is inserted, and nothing was saved of them.
 
