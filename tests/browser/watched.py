@@ -6,8 +6,6 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Page, Request
 
-FAVICON = "/favicon.ico"
-"""Every browser asks for it, and the site of the tests has none."""
 LISTEN = """
     window.violations = [];
     document.addEventListener('securitypolicyviolation', (event) => {
@@ -43,7 +41,7 @@ class Watched:
         ]
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not message.location["url"].endswith(FAVICON):
+        if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text} ({message.location})")
 
     def _requested(self, request: Request) -> None:

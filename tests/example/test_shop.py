@@ -4,7 +4,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.core.management import call_command
+from django.templatetags.static import static
 from django.test import Client
 
 from example_project.shop.factories import (
@@ -193,3 +195,12 @@ def test_best_sellers_are_shown_at_once(client: Client, django_assert_num_querie
     assert "2 sold" in shown
     with django_assert_num_queries(0):
         page(client, "/")
+
+
+def test_the_site_has_an_icon_where_browsers_ask_for_it(client: Client) -> None:
+    """Without one, the console of every visitor of the dashboard says that something is missing."""
+    response = client.get("/favicon.ico")
+    assert response.status_code == 302
+    assert response.headers["Location"] == static("shop/icon.svg")
+    assert finders.find("shop/icon.svg")
+    assert f'<link rel="icon" href="{static("shop/icon.svg")}">' in page(client, "/")

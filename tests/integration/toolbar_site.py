@@ -90,6 +90,7 @@ async def reads_in_a_loop(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
+    path("favicon.ico", lambda request: HttpResponse(status=204)),  # Browsers ask for it.
     path("rows/", reads_rows),
     path("kinds/", reads_all_kinds),
     path("slug/", reads_by_slug),
