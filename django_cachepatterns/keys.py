@@ -90,7 +90,7 @@ class MetricsKeys:
         prefix: the setting `KEY_PREFIX`.
     """
 
-    __slots__ = ("ever", "hot", "raw", "rolled", "root", "sent")
+    __slots__ = ("ever", "families", "fragments", "hot", "raw", "rolled", "root", "sent")
 
     def __init__(self, prefix: str) -> None:
         self.root = root = f"{prefix}:metrics:".encode()
@@ -100,6 +100,10 @@ class MetricsKeys:
         """The first minute that is not rolled up."""
         self.ever = root + b"ever"
         """What was counted since there are figures."""
+        self.fragments = root + b"families:fragment"
+        """The names of fragments that are counted, of a month."""
+        self.families = root + b"families"
+        """The names of other families that are."""
         self.hot = root + b"hot:"
         """The same for the sampled keys of an hour."""
         self.sent = root + b"sent:"

@@ -84,7 +84,8 @@ class RedisFigures:
             b"%d" % len(figures),
             *chain.from_iterable(pairs),
         )
-        keys = [self._keys.sent + sender, self._keys.ever, self._keys.rolled]
+        own = self._keys
+        keys = [own.sent + sender, own.ever, own.rolled, own.fragments, own.families]
         return int(self._run("metrics_add", keys, arguments))
 
     def ever(self) -> Fields:

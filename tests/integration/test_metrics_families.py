@@ -11,9 +11,10 @@ import pytest
 from django.conf import settings
 from django.template import Context, Template
 
-from django_cachepatterns import metrics
+from django_cachepatterns import conf, metrics
 from django_cachepatterns.metrics import families, flushing, history
 from django_cachepatterns.metrics.families import OTHER
+from django_cachepatterns.stores import figures_of
 from tests.testapp.models import Shelf
 
 MOST = 3
@@ -88,3 +89,21 @@ def test_fragments_with_names_of_users_take_no_model_s_place(caplog: Any) -> Non
     assert found["testapp.shelf"].counts["hit"] == 1
     said = [each for each in caplog.records if getattr(each, "event", "") == "many_families"]
     assert [(each.family, each.count) for each in said] == [(f"fragment of user {MOST}", MOST)]
+
+
+@pytest.mark.usefixtures("_nothing_was_sent")
+def test_processes_that_come_and_go_bring_no_more_families_than_one(redis_client: Any) -> None:
+    config = conf.config()
+    figures, keys = figures_of(config), config.metrics_keys()
+    for number in range(3):  # Each a process of its own, with names of its own.
+        names = [f"fragment of user {number}:{at}" for at in range(600)]
+        sent = {"hit|shop.product": 1, **{f"hit|{name}": 2 for name in names}}
+        for _ in range(2):  # As if the first reply had been lost.
+            figures.add(b"process-%d" % number, 1, sent, {})
+    found = history.totals("15m")
+    assert len([name for name in found if name.startswith("fragment")]) == 1000
+    assert found["shop.product"].counts["hit"] == 3
+    assert found[OTHER].counts["hit"] == 2 * 800
+    assert sum(each.counts["hit"] for each in found.values()) == 3 + 2 * 1800
+    assert sum(figures.ever().values()) == 3 + 2 * 1800
+    assert redis_client.ttl(keys.fragments) > 0
