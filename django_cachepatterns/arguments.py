@@ -274,6 +274,11 @@ class KeyTemplate:
         """The texts before, between and after the placeholders. No value has a colon in it."""
         return tuple(self._literals)
 
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The names of the parameters that are in it."""
+        return frozenset(field.name for field in self._fields)
+
     def texts_in(self, key: str) -> dict[str, str] | None:
         """The texts of a key's placeholders by parameter; `None` where it is not of this template,
         or where attributes of parameters are in it."""

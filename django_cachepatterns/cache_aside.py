@@ -79,6 +79,7 @@ class CachedFunction(Generic[P, R]):
         self._name = f"{plain.__module__}.{plain.__qualname__}"
         self._key = KeyTemplate(template, signature, f"{self._name}: the key")
         self._tags = [KeyTemplate(tag, signature, f"{self._name}: the tag") for tag in tags]
+        self._class_is_named = any("cls" in each.parameters for each in (self._key, *self._tags))
         self._family = family(self._name, template)
         self._depends = Dependencies(depends_on, self._name, self._family.databases)
         self._live = Live(self._source)
@@ -97,7 +98,7 @@ class CachedFunction(Generic[P, R]):
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of a call, without the prefix: `search:shoe:1`."""
-        return self._key.render(self._bound(args, kwargs))
+        return self._key.render(self._named(args, kwargs))
 
     def get(self, *args: Any, default: Any = None, **kwargs: Any) -> Any:
         """What is cached for a call, or the default; the function is not called."""
@@ -106,6 +107,7 @@ class CachedFunction(Generic[P, R]):
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function, store what it gives, and return it."""
+        self._bound(args, kwargs)
         asked, reader = self._asked(args, kwargs), self._live.reader()
         if reader is None:
             return self.uncached(*args, **kwargs)
@@ -145,8 +147,19 @@ class CachedFunction(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<cached {self._name}>"
 
+    def _lacks_class(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        if not self._takes_class or "cls" in kwargs:
+            return False
+        return not (args and isinstance(args[0], type))
+
+    def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What keys are made of; the class may be lacking where none has it."""
+        if self._takes_class and not self._class_is_named and self._lacks_class(args, kwargs):
+            return self._binder.bind((None, *args), kwargs)
+        return self._bound(args, kwargs)
+
     def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-        if self._takes_class and not (args and isinstance(args[0], type)) and "cls" not in kwargs:
+        if self._lacks_class(args, kwargs):
             raise TypeError(
                 f"{self._name} did not get its class: from Python 3.13 on, @classmethod above "
                 "@cache_aside hides it from everything but a call. Write @cache_aside above "
@@ -198,7 +211,7 @@ class CachedFunction(Generic[P, R]):
 
     def _asked(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Asked[Call]:
         space = conf.config().key_space()
-        arguments = self._bound(args, kwargs)
+        arguments = self._named(args, kwargs)
         key = f"{space.root}:fn:{self._key.render(arguments)}".encode()
         tags = [space.tag(tag.render(arguments)) for tag in self._tags]
         return Asked(key, (*tags, *self._depends.tags(space)), Call(args, kwargs))
@@ -249,6 +262,7 @@ class AsyncCachedFunction(CachedFunction[P, R]):
         return default if reader is None else (await reader.apeek((asked,))).get(asked, default)
 
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:  # type: ignore[override]
+        self._bound(args, kwargs)
         asked, reader = self._asked(args, kwargs), self._live.reader()
         if reader is None:
             return await self.uncached(*args, **kwargs)

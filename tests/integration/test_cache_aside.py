@@ -282,6 +282,11 @@ class Shop:
     def outer(cls, n: int = 1) -> str:
         return f"{cls.__name__} {n} {cls.calls()}"
 
+    @classmethod
+    @cache_aside(key="by-n:{n}")
+    def keyed(cls, n: int) -> str:
+        return f"{n} {Shop.calls()}"
+
     @cache_aside
     @staticmethod
     def static(n: int) -> str:
@@ -358,6 +363,21 @@ def test_classmethod_above_says_what_it_cannot_do(method: str) -> None:
         getattr(Shop.outer, method)(1)
     with pytest.raises(TypeError, match="Write @cache_aside above @classmethod"):
         getattr(Shop.outer, method)()
+
+
+def test_classmethod_above_needs_no_class_for_a_key_without_it() -> None:
+    assert Shop.keyed(1) == Shop.keyed.get(1) == "1 1"
+    assert Shop.keyed.key(n=1) == "by-n:1"
+    Shop.keyed.invalidate(1)
+    assert Shop.keyed.get(1) is None
+    assert Branch.keyed(1) == "1 2"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="class methods chain up to 3.12")
+@pytest.mark.parametrize("method", ["refresh", "uncached"])
+def test_classmethod_above_cannot_be_called_without_its_class(method: str) -> None:
+    with pytest.raises(TypeError, match="Write @cache_aside above @classmethod"):
+        getattr(Shop.keyed, method)(1)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="class methods chain up to 3.12")

@@ -82,6 +82,10 @@ def test_values_are_merged_by_field(cart: Draft) -> None:
     assert in_database(row.pk) == ({"shoe": 1}, 3)
 
 
+def test_one_field_may_be_given_by_itself(draft_of: MakeDraft) -> None:
+    assert draft_of(Cart, fields="items").fields == ("items",)
+
+
 def test_a_draft_row_is_no_mapping(cart: Draft) -> None:
     row = Cart.objects.create(items={"a": 1})
     found = cart.get(row.pk)

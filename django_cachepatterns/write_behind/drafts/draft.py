@@ -43,7 +43,7 @@ class Draft(Buffer[Row]):
 
     Args:
         model: a model, or its name: `shop.Cart`.
-        fields: the names of the columns; `None`: all of them but the primary key.
+        fields: the names of the columns, or one; `None`: all of them but the primary key.
         create: whether a row that is not there is inserted, with the model's defaults in what was
             not saved. If not, what was saved of it is dropped. By default whole rows are.
         name: of its own among all buffers; `shop.Cart-draft` if none is given.
@@ -59,7 +59,7 @@ class Draft(Buffer[Row]):
         self,
         model: type[Model] | str,
         *,
-        fields: Iterable[str] | None = None,
+        fields: Iterable[str] | str | None = None,
         create: bool | None = None,
         name: str | None = None,
         on_commit: bool = False,
@@ -69,6 +69,8 @@ class Draft(Buffer[Row]):
         super().__init__(name or f"{label}-draft", **options)
         self._label = label
         self._model: type[Model] | None = None if isinstance(model, str) else model
+        if isinstance(fields, str):
+            fields = [fields]
         self.fields = None if fields is None else tuple(fields)
         self.create = self.fields is None if create is None else create
         self.on_commit = on_commit
