@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .. import conf
 from ..exceptions import CachePatternsError
 from ..metrics import history
+from ..metrics.families import OTHER
 from ..metrics.measured import Measured, total
 from .finding import Finding, fine, warning
 
@@ -28,14 +29,26 @@ def figures() -> Iterator[Finding]:
         )
         return
     try:
-        measured = total(history.totals(RANGE).values())
+        families = history.totals(RANGE)
     except CachePatternsError:
         return  # The server's part says so.
+    measured = total(families.values())
+    yield from _crowd(families)
     if not measured.reads:
         yield fine(ABOUT, "Nothing was read in the last hour, so far as processes have said.")
         return
     yield fine(ABOUT, f"{measured.reads:,} reads in the last hour, {measured.hit_rate:.1%} served.")
     yield from _troubles(measured)
+
+
+def _crowd(families: Mapping[str, Measured]) -> Iterator[Finding]:
+    if OTHER in families:
+        yield warning(
+            ABOUT,
+            f"Some families of the last hour were counted as one, {OTHER!r}: there are too many.",
+            "Leave what comes with requests out of the names of fragments and values; put it into "
+            "what they vary on, or into the key.",
+        )
 
 
 def _troubles(measured: Measured) -> Iterator[Finding]:

@@ -227,7 +227,8 @@ def test_the_command_says_so_in_one_json_document(page: Page, letter: DeadLetter
     assert "Not written: 1 of 1" in report["error"]
     mend(page)
     assert json.loads(command("--json"))["counts"] == {"written": 1}
-    assert json.loads(command("--json")) == {"letters": []}
+    assert json.loads(command("--json")) == {"letters": [], "counts": {}}
+    assert json.loads(command("--list", "--json")) == {"letters": []}
 
 
 def test_the_command_knows_no_other_names() -> None:

@@ -12,6 +12,8 @@ from django.conf import settings
 from django.template import Context, Template
 
 from django_cachepatterns import conf, metrics
+from django_cachepatterns.diagnosis.figures import figures as doctors_figures
+from django_cachepatterns.diagnosis.finding import Level
 from django_cachepatterns.metrics import families, flushing, history
 from django_cachepatterns.metrics.families import OTHER
 from django_cachepatterns.stores import figures_of
@@ -31,13 +33,17 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _nothing_was_sent(redis_client: Any) -> Iterator[None]:
-    flushing.flush()
-    for key in list(redis_client.scan_iter(f"{settings.KEY_PREFIX}:metrics:*")):
-        redis_client.delete(key)
+    def forget() -> None:
+        flushing.flush()
+        for key in list(redis_client.scan_iter(f"{settings.KEY_PREFIX}:metrics:*")):
+            redis_client.delete(key)
+
+    forget()
     yield
-    flushing.flush()
+    forget()
 
 
+@pytest.mark.usefixtures("_nothing_was_sent")
 def test_threads_that_count_many_names_at_once_lose_none(caplog: Any) -> None:
     before = metrics.by_family()
     names = [f"at once {at}" for at in range(50)]
@@ -107,3 +113,13 @@ def test_processes_that_come_and_go_bring_no_more_families_than_one(redis_client
     assert sum(each.counts["hit"] for each in found.values()) == 3 + 2 * 1800
     assert sum(figures.ever().values()) == 3 + 2 * 1800
     assert redis_client.ttl(keys.fragments) > 0
+
+
+@pytest.mark.usefixtures("_nothing_was_sent")
+def test_the_doctor_says_that_there_are_too_many() -> None:
+    assert OTHER not in " ".join(each.text for each in doctors_figures())
+    for at in range(MOST + 1):
+        metrics.count(f"fragment {at}", "hit")
+    flushing.flush()
+    (said,) = [each for each in doctors_figures() if each.level is Level.WARNING]
+    assert OTHER in said.text

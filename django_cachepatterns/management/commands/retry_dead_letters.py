@@ -32,7 +32,7 @@ class Command(ReportingCommand):
         letters = _letters(names)
         if not letters:
             self.tell("There are no dead letters.")
-            return {"letters": []}
+            return {"letters": []} if list else {"letters": [], "counts": {}}
         return self._list(letters) if list else self._retry(letters)
 
     def _list(self, letters: Iterable[DeadLetter]) -> Report:
