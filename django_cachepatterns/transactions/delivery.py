@@ -47,11 +47,13 @@ def end(keys: Sequence[bytes], writer: bytes, *, committed: bool = False) -> Seq
     Args:
         committed: whether what was written may be stored in their place, see `installable`.
     """
-    if committed:
-        keys = _installed(keys, writer)
-    if keys:
-        done = partial(_ended, keys)
-        _deliver("end", keys, lambda store: store.post_end_write(keys, writer, done))
+    try:
+        if committed:
+            keys = _installed(keys, writer)
+    finally:  # A codec of the project's may raise anything.
+        if keys:
+            done = partial(_ended, keys)
+            _deliver("end", keys, lambda store: store.post_end_write(keys, writer, done))
     return keys
 
 

@@ -1,4 +1,4 @@
-"""What a hook raises leaves nothing of a write undone."""
+"""What a hook or a codec raises leaves nothing of a write undone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from django_cachepatterns import hooks
 from django_cachepatterns.orm.rows import rows_of
+from django_cachepatterns.reader import Reader
 from tests.testapp.models import Item, Shelf
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -72,3 +73,16 @@ def test_a_save_in_autocommit_raises_it_when_its_mark_has_ended(both: Any) -> No
     ):
         shelf.save()
     assert not is_marked(shelf)
+
+
+def test_a_commit_ends_the_mark_of_a_row_that_cannot_be_stored_again(
+    both: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies = {"testapp.Shelf": {"pattern": "write_through"}}
+    settings.CACHEPATTERNS = {**settings.CACHEPATTERNS, "POLICIES": policies}
+    with monkeypatch.context() as patched:
+        patched.setattr(Reader, "packed", lambda *_: broken(None))
+        with transaction.atomic():
+            rename(*both)
+    assert not any(map(is_marked, both))
+    assert [type(row).objects.get(pk=row.pk).name for row in both] == ["new", "new"]
