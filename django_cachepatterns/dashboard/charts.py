@@ -107,7 +107,7 @@ def duration(seconds: float | None) -> str:
     if not seconds:
         return "0 s"
     if seconds >= 172_800:
-        return f"{seconds / 86400:.0f} days"
+        return f"{seconds / 86400:,.0f} days"
     if seconds >= 7200:
         return f"{seconds / 3600:.0f} h"
     if seconds >= 120:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import pytest
 from django.conf import settings
 from playwright.sync_api import Page, expect
+
+from django_cachepatterns.dashboard import glance
+from django_cachepatterns.metrics.measured import Measured
 
 from . import load
 from .conftest import Visitor
@@ -73,9 +77,10 @@ def background(page: Page) -> str:
 
 
 def width(page: Page) -> tuple[int, int]:
-    """The width of what the page holds, and of the window."""
-    content, window = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    return content, window
+    """The width of what the page holds, and of the window. The browser's own `innerWidth` of a
+    phone is no less than the former: it zooms out."""
+    assert page.viewport_size is not None
+    return page.evaluate("document.documentElement.scrollWidth"), page.viewport_size["width"]
 
 
 @pytest.mark.parametrize("visitor", [{"color_scheme": "light"}], indirect=True)
@@ -249,3 +254,36 @@ def test_only_the_user_s_own_doing_is_announced(root: Visitor) -> None:
     load.read(item, 10)
     expect(page.locator('[data-figure="reads"] dd').first).to_have_text("108", timeout=15_000)
     expect(page.get_by_role("status")).to_have_text("")
+
+
+LONG = [f"warehouse_management.consignment_of_goods_{at}" for at in range(200)]
+
+
+@pytest.fixture
+def _many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many policies with long names, all of them below the line."""
+    of_one = Measured({"hit": 60, "miss": 40, "load": 40, "fill": 40})
+    now = 60 * (int(time.time()) // 60)
+    steps = [(now - 60 * at, of_one) for at in range(15, 0, -1)]
+    monkeypatch.setattr(glance.history, "totals", lambda *given: dict.fromkeys(LONG, of_one))
+    monkeypatch.setattr(glance.history, "over_time", lambda *given: steps)
+
+
+@pytest.mark.usefixtures("_many")
+@pytest.mark.parametrize("visitor", [PHONE], indirect=True)
+def test_long_names_do_not_widen_the_page(root: Visitor) -> None:
+    for page in (root.opens(), root.opens(POLICY, f"?name={LONG[0]}")):
+        expect(page.locator("canvas").first).to_be_visible()
+        content, window = width(page)
+        assert content <= window
+
+
+@pytest.mark.usefixtures("_many")
+def test_a_long_table_does_not_make_the_page_as_long(root: Visitor) -> None:
+    page = root.opens()
+    expect(page.locator(f"#cp-policies [data-policy={LONG[-1]!r}]")).to_be_attached()
+    below = page.evaluate(
+        "document.documentElement.scrollHeight"
+        " - document.querySelector('.cp-panels').getBoundingClientRect().bottom - scrollY"
+    )
+    assert below < 300  # The footer.

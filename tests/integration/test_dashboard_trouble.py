@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -194,6 +195,25 @@ def test_buffers_on_a_server_that_is_away_do_not_hide_the_figures(client: Client
         page = text(client.get(reverse(INDEX)).content)
     assert "The buffer server does not answer" in page
     assert "✓ up" in page
+
+
+def test_dead_letters_of_tenants_that_nobody_knows_are_not_said_to_be_none(client: Client) -> None:
+    """Which databases have them, the server knows; without tenants it is not asked."""
+    row = re.compile(r'data-buffer="testapp.Page.views".*?</tr>', re.DOTALL)
+    for tenant, last in ((None, "0"), (f"{__name__}.nobody", "–")):  # noqa: RUF001 - a dash
+        with (
+            override_settings(CACHEPATTERNS={**settings.CACHEPATTERNS, "TENANT": tenant}),
+            outage(),
+        ):
+            page = client.get(reverse(INDEX)).content.decode()
+        found = row.search(page)
+        assert found is not None
+        assert text(f"<p {found[0]}").split()[-1] == last
+        assert "Has migrate been run?" not in page
+
+
+def nobody() -> None:
+    """There are tenants, and this request is of none."""
 
 
 def test_it_is_there_without_the_tables_of_write_behind(client: Client) -> None:

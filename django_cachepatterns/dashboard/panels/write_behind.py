@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Count, QuerySet
 
+from ... import conf
 from ...exceptions import CachePatternsError
 from ...metrics.measured import Measured
 from ...write_behind import dead_letters, registry
@@ -88,13 +89,24 @@ def _line(glance: Glance, buffer: Buffer[Any], letters: Counter[str] | None) -> 
 
 
 def _letters(glance: Glance) -> Counter[str] | None:
-    """Dead letters by buffer; `None` where the database does not say."""
+    """Dead letters by buffer; `None` where nobody says."""
     counts: Counter[str] = Counter()
     try:
-        nothing: list[QuerySet[DeadLetter]] = []
-        for letters in glance.ask(dead_letters.waiting, nothing, BUFFERS):
+        found = _letters_waiting(glance)
+        if found is None:
+            return None
+        for letters in found:
             each = letters.order_by().values_list("buffer").annotate(number=Count("pk"))
             counts.update(dict(each))
     except (DatabaseError, InterfaceError, CachePatternsError):
         return None
     return counts
+
+
+def _letters_waiting(glance: Glance) -> list[QuerySet[DeadLetter]] | None:
+    """Where they are: in databases, and which those are, the server knows where there are tenants;
+    `None` where that is down."""
+    if conf.config().tenant is None:
+        return dead_letters.waiting()
+    nothing: list[QuerySet[DeadLetter]] | None = None
+    return glance.ask(dead_letters.waiting, nothing, BUFFERS)
