@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -170,6 +171,15 @@ def config() -> Config:
     if not current.is_current(raw, caches):
         current = _config = Config(raw, caches)
     return current
+
+
+def require_app() -> None:
+    """Raises `ImproperlyConfigured` where the app is used, and not installed."""
+    if not apps.is_installed("django_cachepatterns"):
+        raise ImproperlyConfigured(
+            "django_cachepatterns is imported, but not installed. Add 'django_cachepatterns' to "
+            "INSTALLED_APPS."
+        )
 
 
 def policy_of(model: type[Model]) -> CachePolicy:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 
+from .conf import require_app
+
+require_app()  # Django would complain of the model below, of which nobody has heard.
+
 APP = "django_cachepatterns"
 VIEW = f"{APP}.view_dashboard"
 OPERATE = f"{APP}.operate_cache"

@@ -6,6 +6,10 @@ from __future__ import annotations
 
 from django.db import models
 
+from ..conf import require_app
+
+require_app()  # Django would complain of the models below, of which nobody has heard.
+
 
 class LedgerEntry(models.Model):
     """A batch that has reached the database, in the transaction that brought it there.
