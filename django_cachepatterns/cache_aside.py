@@ -386,7 +386,8 @@ def cache_aside(
 
     Raises `PolicyError` where something of this does not fit the function.
     """
-    if callable(key) or isinstance(key, (*_WRAPPERS, property)):
+    is_bare = not (tags or depends_on or version or databases or policy or options)
+    if is_bare and (callable(key) or isinstance(key, (*_WRAPPERS, property))):
         return cache_aside()(key)
     if key is not None and not isinstance(key, str):
         raise PolicyError(f"cache_aside: key is {key!r}. Give a template such as 'search:{{q}}'.")

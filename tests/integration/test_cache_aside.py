@@ -350,6 +350,11 @@ def test_class_methods_know_their_class() -> None:
     assert pickle.loads(pickle.dumps(Branch.inner)) == Branch.inner
 
 
+def test_a_key_that_is_a_function_is_refused() -> None:
+    with pytest.raises(PolicyError, match="Give a template such as"):
+        cache_aside(key=lambda n: str(n), ttl=5)
+
+
 def test_classmethod_above_can_be_called() -> None:
     assert Shop.outer() == "Shop 1 1"
     assert Branch.outer() == "Branch 1 2"
