@@ -960,6 +960,17 @@ class MarkContract(LeaseContract):
         assert store.end_write([key], writer) == 1
         assert store.get(key) is None
 
+    def test_an_end_tells_many_entries_apart(
+        self, store: Store, keys: list[bytes], writer: bytes, second: bytes
+    ) -> None:
+        mine, foreign, shared, filled, lost = some = [*keys, *self.some_keys(2)]
+        store.begin_write([mine, shared], writer, LONG)
+        store.begin_write([shared, foreign], second, LONG)
+        self.put(store, filled, b"V old")
+        assert store.end_write(some, writer) == 3
+        assert [self.writers(store, key) for key in (foreign, shared)] == [{second}] * 2
+        assert store.get_many([mine, filled, lost]) == [None] * 3
+
     def test_the_end_of_a_lost_mark_leaves_another_writer_s(
         self, store: Store, key: bytes, writer: bytes, second: bytes
     ) -> None:

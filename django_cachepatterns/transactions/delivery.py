@@ -59,8 +59,10 @@ def end(keys: Sequence[bytes], writer: bytes, *, committed: bool = False) -> Seq
 
 def _installed(keys: Sequence[bytes], writer: bytes) -> Sequence[bytes]:
     """Store again what can be; returns the keys that are still marked."""
+    if Installable not in set(map(type, keys)):
+        return keys
     chosen = [key for key in keys if isinstance(key, Installable)]
-    if not chosen or len(chosen) > MOST:
+    if len(chosen) > MOST:
         return keys
     try:
         left = set(install(store_of(conf.config()), chosen, writer))

@@ -204,11 +204,10 @@ class WriteLog:
     ) -> None:
         """Take note of keys; those that have to be marked are added to `fresh`."""
         self._end_what_is_over()
-        wanted = dict.fromkeys(keys)
-        new = list(wanted)
+        new = dict.fromkeys(keys)
         if self._marked:
-            self._renew(wanted, fresh)
-            new = [key for key in new if key not in self._marked]
+            self._renew(new, fresh)
+            new = {key: None for key in new if key not in self._marked}
         if not new:
             return
         level = level or self._level(window)

@@ -22,8 +22,8 @@ Change = tuple[str, str, str]
 HAS_LEASE = "redis.pcall('GET', key) == ARGV[1]"
 MAY_FILL = "redis.pcall('GETRANGE', key, 0, #ARGV[1] - 1) == ARGV[1]"
 STATE = "string.sub(tostring(redis.pcall('GET', key)), 1, 1)"
-FIRST_BYTE = "pcall('GETRANGE', key, 0, 0)"
-HAS_NO_MARK = "pcall('GETRANGE', key, 0, 0) ~= 'W'"
+MARKS = "pcall('SET', key, alone, 'PX', ARGV[2], 'GET')"
+JOINS = "if sub(old, 1, 1) == 'W' then join(key, old) end"
 OTHERS = "if #others > 0 then"
 DELETES = "if #gone > 0 then call('DEL', unpack(gone)) end"
 DOES_NOTHING = "do return #KEYS end\n"
@@ -35,7 +35,7 @@ UNSAFE: dict[str, list[Change]] = {
     "a fill only respects marks": [("fill", MAY_FILL, f"{STATE} ~= 'W'")],
     "begin merely deletes": [("begin_write", "", ONLY_DELETES)],
     "there is no begin": [("begin_write", "", DOES_NOTHING)],
-    "begin forgets other writers": [("begin_write", HAS_NO_MARK, "true")],
+    "begin forgets other writers": [("begin_write", JOINS, "")],
     "end forgets other writers": [("end_write", OTHERS, "if false then")],
     "a release needs no token": [("release", MAY_FILL, "true")],
     "a drop drops marks": [("drop", "if mark and", "if false and")],
@@ -51,7 +51,7 @@ UNSAFE_FOR_REFRESHES: dict[str, list[Change]] = {
     ],
     "a fill only respects marks": UNSAFE["a fill only respects marks"],
     "begin leaves refreshes alone": [
-        ("begin_write", f"if {HAS_NO_MARK}", f"if {FIRST_BYTE} == 'R' then\n  elseif {HAS_NO_MARK}")
+        ("begin_write", MARKS, f"pcall('GETRANGE', key, 0, 0) == 'R' and 'R' or {MARKS}")
     ],
     "a refresh is begun over whatever stands there": [
         ("lease_refresh", " or #old ~= tonumber(ARGV[2])", ""),
@@ -76,7 +76,7 @@ UNENDING: dict[str, list[Change]] = {
         ("end_write", "if left > 0 then", "if true then left = math.max(left, 1000)")
     ],
     "marks have no deadline": [
-        ("begin_write", ", 'PX', ttl", ""),
+        ("begin_write", ", 'PX', ARGV[2]", ""),
         ("begin_write", ", 'PX', longest", ""),
         ("begin_write", "if left > 0 and", "if"),
         ("end_write", ", 'PX', longest", ""),
@@ -90,7 +90,7 @@ UNENDING: dict[str, list[Change]] = {
 LEAVES_A_MARK_AFTER_A_REFUSED_INSTALL: list[Change] = [("install", "call('DEL', KEYS[1])", "")]
 
 LEAVES_A_FILL_UNDER_A_LOST_MARK: list[Change] = [
-    ("end_write", "if old then gone[#gone + 1] = key end", "")
+    ("end_write", "lost = lost + 1\n    gone[#gone + 1] = key", "lost = lost + 1")
 ]
 
 

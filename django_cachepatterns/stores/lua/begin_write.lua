@@ -16,26 +16,34 @@ local mine = id .. string.format('%013.0f', now + ttl)
 local alone = 'W' .. mine
 local refused
 
+-- The other writers of a mark that was replaced, put into the new one.
+local function join(key, old)
+  local others, longest = {}, ttl
+  for at = 2, #old - 28, 29 do
+    local left = (tonumber(sub(old, at + 16, at + 28)) or 0) - now
+    if left > 0 and sub(old, at, at + 15) ~= id then
+      others[#others + 1] = sub(old, at, at + 28)
+      if left > longest then longest = left end
+    end
+  end
+  if #others > 0 then
+    call('SET', key, alone .. table.concat(others), 'PX', longest)
+  end
+end
+
 for _, key in ipairs(KEYS) do
-  -- The first byte says whether it is a mark; a value may be long. What is not a string at all is
-  -- replaced like any other value.
-  if pcall('GETRANGE', key, 0, 0) ~= 'W' then
-    local set = pcall('SET', key, alone, 'PX', ttl)
+  -- One command a key, for a flush marks many: most of its time is spent here.
+  local old = pcall('SET', key, alone, 'PX', ARGV[2], 'GET')
+  if type(old) == 'string' then
+    if sub(old, 1, 1) == 'W' then join(key, old) end
+  elseif old then
+    -- What is not a string at all is replaced like any other value.
+    local set = pcall('SET', key, alone, 'PX', ARGV[2])
     if set.err then
       -- No memory for a mark. Deleting needs none; a value must not outlive the write.
       call('DEL', key)
       refused = set
     end
-  else
-    local old, others, longest = call('GET', key), {}, ttl
-    for at = 2, #old - 28, 29 do
-      local left = (tonumber(sub(old, at + 16, at + 28)) or 0) - now
-      if left > 0 and sub(old, at, at + 15) ~= id then
-        others[#others + 1] = sub(old, at, at + 28)
-        if left > longest then longest = left end
-      end
-    end
-    call('SET', key, alone .. table.concat(others), 'PX', longest)
   end
 end
 return refused or #KEYS
