@@ -278,6 +278,16 @@ def test_long_names_do_not_widen_the_page(root: Visitor) -> None:
         assert content <= window
 
 
+@pytest.mark.parametrize("visitor", [PHONE], indirect=True)
+def test_short_names_are_not_broken(root: Visitor) -> None:
+    load.course()
+    page = root.opens()
+    expect(page.locator("canvas").first).to_be_visible()
+    for names in ("#hit_rate .u-label", "#policies tbody tr"):
+        heights = page.locator(names).evaluate_all("all => all.map((each) => each.offsetHeight)")
+        assert 0 < max(heights) < 40, names  # One line.
+
+
 @pytest.mark.usefixtures("_many")
 def test_a_long_table_does_not_make_the_page_as_long(root: Visitor) -> None:
     page = root.opens()
