@@ -18,7 +18,7 @@ from django_cachepatterns.dashboard.actions import invalidate
 from django_cachepatterns.fragments import Fragment, fragment_policy
 from django_cachepatterns.stores.inspector import RedisInspector
 from django_cachepatterns.testing import assert_cache_hits
-from tests.testapp.models import Category, Item, Piece
+from tests.testapp.models import Cafe, Category, Item, Piece
 
 from .dashboard import act, asked, root, said, text
 
@@ -84,6 +84,19 @@ def test_lists_end_at_once(client: Client) -> None:
         Piece.objects.get(pk=piece.pk)
 
 
+def test_lists_that_only_a_parent_s_writes_end_are_looked_for(client: Client) -> None:
+    policies = {"testapp.Cafe": {"invalidation": "ttl"}}
+    with override_settings(CACHEPATTERNS={**settings.CACHEPATTERNS, "POLICIES": policies}):
+        Cafe.objects.create(name="a", seats=7)
+        tables = Cafe.objects.filter(seats=7)
+        assert tables.cache().count() == 1
+        delete_unseen(Cafe)
+        assert tables.cache().count() == 1
+        (done,) = said(act(client, "invalidate", what="policy", name="testapp.cafe:list"))
+        assert done == "Invalidated testapp.cafe:list: 1 entry dropped."
+        assert tables.cache().count() == 0
+
+
 @pytest.mark.usefixtures("_no_scan")
 def test_rows_with_versions_end_at_once(client: Client) -> None:
     policies = {"testapp.Item": {"invalidation": "version"}}
@@ -131,7 +144,7 @@ def test_what_takes_too_long_is_done_in_parts(
             response = act(client, "invalidate", **given)
             (done,) = said(response)
             parts += 1
-            found = re.search(r"([0-9,]+) (?:more )?entries dropped", done)
+            found = re.search(r"([0-9,]+) (?:more )?entr(?:y|ies) dropped", done)
             assert found is not None
             entries += int(found[1].replace(",", ""))
             if done.startswith("Invalidated in-parts: "):

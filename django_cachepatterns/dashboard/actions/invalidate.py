@@ -108,17 +108,21 @@ def _drop_part(what: str, name: str, at: int) -> Said:
     """As much as there is time for. A later request goes on where this one ends."""
     is_tag = what == TAG
     part = dropping.drop_part(name, SECONDS, at, is_tag)
-    more = "more " if at else ""
+    dropped = f"{part.entries:,} {'more ' if at else ''}{_entries(part.entries)} dropped"
     if part.at is None:
-        done = f"Invalidated {name}: {part.entries:,} {more}entries dropped."
+        done = f"Invalidated {name}: {dropped}."
         return Said(messages.SUCCESS, _AT_ONCE[TAG].format(name) if is_tag else done)
     command = f"manage.py flush_cache {'--tag ' if is_tag else ''}{quote(name)}"
     text = (
         f"{name} is invalidated in part: after {SECONDS:g} seconds about {part.share:.0%} of the "
-        f"server's keys were looked through, and {part.entries:,} {more}entries dropped. The rest "
+        f"server's keys were looked through, and {dropped}. The rest "
         f"is still served. Go on below, or run {command}, which takes all the time it needs."
     )
     return Said(messages.WARNING, text, {"what": what, "name": name, "at": part.at})
+
+
+def _entries(number: int) -> str:
+    return "entry" if number == 1 else "entries"
 
 
 INVALIDATE = Action(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Model
 
 from ... import conf
@@ -34,12 +34,18 @@ def tags_of(name: str) -> list[bytes]:
     if family.model is None or family.policy is None:
         return []
     if family.kind == "lists" or family.policy.invalidation == "version":
-        return list(_of_model(family.model))
+        return list(_of_model(family.model)) if _has_version(family.model) else []
     return []
 
 
+def _has_version(model: type[Model]) -> bool:
+    """Whether a model's own table has one: with `invalidation="ttl"` only its parents' may."""
+    tables = versions.tables_of(model, DEFAULT_DB_ALIAS)
+    return any(table.model is model._meta.concrete_model for table in tables)
+
+
 def _of_model(model: type[Model]) -> Iterator[bytes]:
-    """What a write changes of which nobody knows the rows; of a model that is followed."""
+    """What a write changes of which nobody knows the rows."""
     for alias in connections:
         yield from versions.of_tables(model, alias)
         yield from versions.of_any_value(model, alias)
