@@ -19,7 +19,7 @@ class Said(NamedTuple):
 
     Args:
         level: one of `django.contrib.messages`.
-        text: the words.
+        text: the words. Django's admin shows them with a capital letter, so no name comes first.
         again: what its form is to be given to go on, where there was no time for all of it.
     """
 

@@ -43,9 +43,11 @@ def _do(given: dict[str, Any]) -> Iterator[Said]:
         text = f"The database refused {done.refused:,} changes; they are dead letters now."
         yield Said(messages.WARNING, text)
     for name in done.held:
-        yield Said(messages.WARNING, f"{name}: another flusher is at it; it writes what waits.")
+        yield Said(messages.WARNING, f"Another flusher is at {name}; it writes what waits.")
     for name, reason in done.errors:
-        yield Said(messages.ERROR, f"{name} could not be flushed, and goes on waiting: {reason}")
+        yield Said(
+            messages.ERROR, f"Could not flush {name}, which goes on waiting: {reason}"
+        )
 
 
 FLUSH = Action(

@@ -99,7 +99,7 @@ def _do(given: dict[str, Any]) -> Iterator[Said]:
 
 _AT_ONCE = {
     TAG: "Invalidated the tag {}.",
-    POLICY: "Invalidated {}: no reader is served what it holds. That leaves memory when its ttl is "
+    POLICY: "Invalidated {}: no reader is served what it held. That leaves memory when its ttl is "
     "over.",
 }
 
@@ -114,7 +114,7 @@ def _drop_part(what: str, name: str, at: int) -> Said:
         return Said(messages.SUCCESS, _AT_ONCE[TAG].format(name) if is_tag else done)
     command = f"manage.py flush_cache {'--tag ' if is_tag else ''}{quote(name)}"
     text = (
-        f"{name} is invalidated in part: after {SECONDS:g} seconds about {part.share:.0%} of the "
+        f"Invalidated a part of {name}: in {SECONDS:g} seconds about {part.share:.0%} of the "
         f"server's keys were looked through, and {dropped}. The rest "
         f"is still served. Go on below, or run {command}, which takes all the time it needs."
     )

@@ -42,7 +42,7 @@ def _do(given: dict[str, Any]) -> Iterator[Said]:
             counts[retry(letter).outcome] += 1
         except (CachePatternsError, DatabaseError, InterfaceError) as error:
             counts[Outcome.REFUSED] += 1
-            yield Said(messages.ERROR, f"{letter}: {type(error).__name__}: {error}")
+            yield Said(messages.ERROR, f"Not retried, {letter}: {type(error).__name__}: {error}")
             break  # The next ones would hardly fare better.
     if not letters:
         yield Said(messages.INFO, "There are no dead letters.")
