@@ -45,9 +45,7 @@ def _do(given: dict[str, Any]) -> Iterator[Said]:
     for name in done.held:
         yield Said(messages.WARNING, f"Another flusher is at {name}; it writes what waits.")
     for name, reason in done.errors:
-        yield Said(
-            messages.ERROR, f"Could not flush {name}, which goes on waiting: {reason}"
-        )
+        yield Said(messages.ERROR, f"Could not flush {name}, which goes on waiting: {reason}")
 
 
 FLUSH = Action(
