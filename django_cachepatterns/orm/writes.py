@@ -15,7 +15,7 @@ from .. import fields
 from ..invalidation import touched, versions
 from ..invalidation.registry import targets_of
 from ..invalidation.versions import Row
-from ..transactions import WriteLog, write_log, writing
+from ..transactions import WriteLog, settle, write_log, writing
 from ..transactions.callbacks import undo_with_testcase
 
 
@@ -35,11 +35,13 @@ def update(queryset: QuerySet[Any], plain: Callable[..., int], values: dict[str,
     prepared = _prepared_update(queryset, values, alias)
     with transaction.atomic(using=alias, savepoint=False):
         log = write_log(alias)
-        if prepared is not None:
+        if prepared is None:
+            count = _update_locked(queryset, values, alias, log)
+        else:
             count = _update_returning(queryset, prepared, alias, log)
             queryset._result_cache = None
-            return count
-        return _update_locked(queryset, values, alias, log)
+    settle(alias)
+    return count
 
 
 def bulk_create(

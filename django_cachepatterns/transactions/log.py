@@ -191,6 +191,10 @@ class WriteLog:
             return False  # In a `TestCase`, what a block has left.
         return any(level.savepoints is not None for level in self._levels)
 
+    def has_marks(self) -> bool:
+        """Whether anything is marked."""
+        return bool(self._marked)
+
     def has_announcements(self) -> bool:
         """Whether a writing statement must wait for marks."""
         return bool(self._windows or self._queue)

@@ -23,7 +23,10 @@ class Watch:
     def __call__(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
         log = self.log
         if not log.has_announcements() or _only_reads(sql):
-            return execute(sql, params, many, context)
+            result = execute(sql, params, many, context)
+            if log.has_marks() and isinstance(sql, str) and sql.startswith("RELEASE"):
+                log.settle()  # A block of a `TestCase` is left.
+            return result
         log.flush()
         try:
             return execute(sql, params, many, context)

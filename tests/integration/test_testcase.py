@@ -10,7 +10,7 @@ from django.test import TestCase, TransactionTestCase
 
 from django_cachepatterns import invalidate
 from django_cachepatterns.write_behind import Draft, registry
-from tests.testapp.models import Cart, Item, Label, Page
+from tests.testapp.models import Cart, Item, Label, Page, WrittenPiece
 
 
 class CachingInATestCase(TestCase):
@@ -87,6 +87,21 @@ class CachingInATestCase(TestCase):
             Item.objects.filter(pk=self.item.pk).update(name="inner")
             transaction.on_commit(lambda: seen.append(Item.objects.get(pk=self.item.pk).name))
         assert seen == ["inner"]
+
+    def test_what_a_block_has_written_through_is_there_when_it_is_left(self) -> None:
+        with transaction.atomic():
+            piece = WrittenPiece.objects.create(slug="p")
+            WrittenPiece.objects.filter(pk=piece.pk).update(stock=1)
+        with self.assertNumQueries(0):
+            assert WrittenPiece.objects.get(pk=piece.pk).stock == 1
+        WrittenPiece.objects.filter(pk=piece.pk).update(stock=2)
+        with self.assertNumQueries(0):
+            assert WrittenPiece.objects.get(pk=piece.pk).stock == 2
+        with transaction.atomic():
+            with transaction.atomic():
+                WrittenPiece.objects.filter(pk=piece.pk).update(stock=3)
+            with self.assertNumQueries(1):
+                assert WrittenPiece.objects.get(pk=piece.pk).stock == 3
 
     def test_cascades(self) -> None:
         label = Label.objects.create(item=self.item, text="x")
