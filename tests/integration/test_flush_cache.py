@@ -299,6 +299,7 @@ def test_tags_and_functions_by_the_command() -> None:
 def test_what_makes_no_sense_is_refused_with_2(flags: list[str]) -> None:
     assert "Say what to drop" in refused(*flags, code=2)
     assert "--all is every entry" in refused("--all", "testapp.Item", *flags, code=2)
+    assert "names no tag" in refused("--tag", "", *flags, code=2)
     assert "'testapp.Nothing'" in refused("testapp.Nothing", *flags, code=2)
     assert "no module named" not in refused("no.such.function", *flags, code=2)
     assert "'messages'" in refused("messages", *flags, code=2)

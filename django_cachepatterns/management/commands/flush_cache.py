@@ -59,6 +59,8 @@ class Command(ReportingCommand):
             usage("Say what to drop: names such as shop.Product, --tag TAG, or --all.")
         if all and (names or tag):
             usage("--all is every entry: leave the names and tags out, or leave out --all.")
+        if "" in tag:
+            usage("--tag '' names no tag: is a variable empty? Write its name, or leave --tag out.")
         whose = _tenant(tenant)
         if all and interactive and not self._is_sure(whose):
             raise Failure("Nothing was dropped.", {"dropped": 0})
