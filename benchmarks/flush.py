@@ -25,6 +25,7 @@ def table(reports: Sequence[list[dict[str, Any]]]) -> Table:
         "ratios of times to a bare UPDATE .. FROM unnest of the same rows in one statement "
         "(a rate of 0.7 is a ratio of 1.43)",
         reports,
+        "median, us a row",
     )
 
 

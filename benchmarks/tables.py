@@ -48,9 +48,15 @@ class Table:
         return f"{title[0].upper()}{title[1:]}.\n\n" + "\n".join(out)
 
 
-def ratios(title: str, reports: Iterable[list[dict[str, Any]]]) -> Table:
-    """The table of what `rounds.compare` measured, section by section."""
-    lines: list[Sequence[str]] = [("", "ratio", "10th..90th", "median, us", "bar")]
+def ratios(
+    title: str, reports: Iterable[list[dict[str, Any]]], median: str = "median, us"
+) -> Table:
+    """The table of what `rounds.compare` measured, section by section.
+
+    Args:
+        median: the head of the times.
+    """
+    lines: list[Sequence[str]] = [("", "ratio", "10th..90th", median, "bar")]
     sections = sorted(chain.from_iterable(reports), key=_by_title(reports))
     last = None
     for section in sections:
