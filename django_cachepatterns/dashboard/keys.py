@@ -9,7 +9,7 @@ from typing import Any
 from .. import conf, inspection
 from ..exceptions import CachePatternsError, PolicyError, StoreUnavailable
 from ..inspection import names
-from ..inspection.masks import key_for
+from ..inspection.masks import key_for, typed_key_for
 
 LONGEST = 4096
 """Characters of a key that are looked for: a server takes more, this library makes less."""
@@ -84,7 +84,10 @@ def look_at(key: str, may_read: bool) -> Found:
         return Found(problem=f"The cache server does not answer: {error}", is_down=True)
     except CachePatternsError as error:
         return Found(problem=str(error))
-    depends_on = tuple((each, key_shown(each.key or "", may_read)) for each in described.depends_on)
+    prefix = conf.config().values["KEY_PREFIX"]
+    depends_on = tuple(
+        (each, key_for(each.key or "", prefix, may_read)) for each in described.depends_on
+    )
     if not may_read:
         return Found(described, hidden=True, depends_on=depends_on)
     text = readable(described.payload)
@@ -93,8 +96,8 @@ def look_at(key: str, may_read: bool) -> Found:
 
 
 def key_shown(key: str, may_read: bool) -> str:
-    """A key as it is shown to who may read payloads, or may not."""
-    return key_for(key, conf.config().values["KEY_PREFIX"], may_read)
+    """A key as it is shown to who has asked for it, and may read payloads, or may not."""
+    return typed_key_for(key, conf.config().values["KEY_PREFIX"], may_read)
 
 
 def readable(payload: Any) -> str | None:

@@ -22,7 +22,12 @@ def family_of(name: Name, data: bytes | None = None) -> str:
     Args:
         data: its entry, or the first `HEAD_SIZE` bytes of it: only that tells which function a
             key is of; without it, or where this process does not know the function, it is `fn`.
+
+    What is kept beside an entry that is being loaded is of the entry's family.
     """
+    if name.kind in (names.WAITING, names.WAKE):
+        prefix = conf.config().values["KEY_PREFIX"]
+        return family_of(names.name_of(name.key.rpartition("~")[0], prefix))
     if name.kind == names.QUERY:
         return f"{name.label}:list"
     if name.kind == names.FUNCTION:

@@ -1,7 +1,8 @@
 """Keys for who may not read what entries hold: the values in them are as private as those.
 
 `email=ann@example.com` becomes `email=***5a2f01c9`. The digits are a keyed hash, so two keys can be
-told apart, and nobody can find the value by trying: they need the project's SECRET_KEY.
+told apart, and nobody can find the value by trying: they need the project's SECRET_KEY. Nor do they
+have them made: a key that somebody has typed is shown without digits.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .secrets import STARS, key_without_secrets
 
 MARK = "***"
 DIGITS = 8
+_DIGITS = re.compile(rf"\*\*\*[0-9a-f]{{{DIGITS}}}")
 _READABLE = re.compile(r"(?:[A-Za-z0-9_.@]+=)?-?[0-9]+|True|False|None|")
 """Arguments that say nothing private: numbers, and rows by such a primary key."""
 
@@ -33,6 +35,12 @@ def key_for(key: str, prefix: str, may_read: bool) -> str:
     """
     shown = key_without_secrets(key, prefix)
     return shown if may_read else masked(shown, prefix)
+
+
+def typed_key_for(key: str, prefix: str, may_read: bool) -> str:
+    """The same of a key that they have typed: its digits would tell whether a guess was right."""
+    shown = key_for(key, prefix, may_read)
+    return shown if may_read else _DIGITS.sub(MARK, shown)
 
 
 def masked(key: str, prefix: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from html import unescape
 
 import pytest
+import redis
 from django.conf import settings
 from django.test import Client, override_settings
 from django.urls import reverse
@@ -15,6 +17,7 @@ from django_cachepatterns import audit, cache_aside
 from django_cachepatterns.audit import Finding
 from django_cachepatterns.dashboard import glance, keys
 from django_cachepatterns.dashboard.panels import audit as audit_panel
+from django_cachepatterns.dashboard.panels import memory
 from django_cachepatterns.inspection import Dependency, Described
 from django_cachepatterns.inspection.masks import key_for
 from tests.testapp.models import Place
@@ -23,6 +26,7 @@ from .dashboard import INDEX, KEY, LIVE, OPERATE, PAYLOADS, VIEW, act, asked, cl
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+LATER = "admin:cachepatterns_later"
 ANN, BEN = "ann@example.com", "ben@example.com"
 
 
@@ -120,6 +124,33 @@ def test_the_log_of_an_action_conceals_what_logs_conceal(caplog: pytest.LogCaptu
     assert "did: Drop the entry" in caplog.text
     assert session not in caplog.text
     assert session not in done
+
+
+def test_who_types_a_guess_is_not_told_the_digits_of_it() -> None:
+    """Else they are those of a masked key in a list, or they are not."""
+    digits = shown(f"testapp.place:name={ANN}").partition("***")[2]
+    client = client_of(VIEW, OPERATE)
+    given = {"what": "key", "name": lookup(ANN)}
+    pages = [
+        text(client.get(reverse(KEY), {"key": lookup(ANN)}).content),
+        text(asked(client, "invalidate", **given).content),
+        *said(act(client, "invalidate", **given)),
+    ]
+    for page in pages:
+        assert "testapp.place:name=***" in page
+        assert digits not in page
+
+
+@pytest.mark.parametrize("suffix", ["~waiting", "~wake"])
+def test_notes_of_who_waits_name_no_arguments(
+    monkeypatch: pytest.MonkeyPatch, redis_client: redis.Redis, suffix: str
+) -> None:
+    monkeypatch.setattr(memory, "_kept", {})
+    redis_client.rpush(key_of(f"fn:mask/{ANN}:of:1{suffix}"), b"1")
+    page = client_of(VIEW).get(reverse(LATER, args=["memory"])).content.decode()
+    assert "of:1" not in page
+    assert ANN not in unescape(page)
+    assert " fn 1 " in text(json.loads(page)["panels"]["memory"])
 
 
 def test_two_keys_can_be_told_apart_and_one_is_known_again() -> None:
