@@ -244,7 +244,7 @@ def test_a_refusal_is_unavailability_and_leaves_the_connection_usable(
     own_client.config_set("maxmemory-policy", "noeviction")
     own_client.config_set("maxmemory", 1)
     connected = client_id(own_store)
-    refused = ("lease", "lease_over", "lease_refresh", "wait", "begin_write", "begin_write many")
+    refused = ("lease", "lease_over", "lease_refresh", "wait")
     for name in refused:
         with pytest.raises(StoreUnavailable, match="OutOfMemory"):
             CALLS[name](own_store)

@@ -104,13 +104,19 @@ def changed(changes: Sequence[Change]) -> Iterator[None]:
         for changed_script, old, new in changes:
             if changed_script == name:
                 assert old in source, f"{name}.lua says no longer {old!r}"
-                source = source.replace(old, new) if old else new + source
+                source = source.replace(old, new) if old else _begun(source, new)
         data = source.encode()
         return Script(data, hashlib.sha1(data, usedforsecurity=False).hexdigest().encode())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(redis_store, "script", script)
         yield
+
+
+def _begun(source: str, new: str) -> str:
+    """A script with something at its start, behind the line that says what it may."""
+    flags, line, rest = source.partition("\n") if source.startswith("#!") else ("", "", source)
+    return flags + line + new + rest
 
 
 class Leasing(RedisStore):

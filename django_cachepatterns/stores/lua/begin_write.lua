@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Marks entries as being written by a transaction. Whatever stood there (a value, a lease)
 -- is gone; other transactions that stand in a mark stay in it.
 --
@@ -6,7 +7,8 @@
 -- ARGV[2]  milliseconds until this writer's deadline
 --
 -- A mark is 'W' and, for each writer, its id and its deadline: 13 decimal digits, milliseconds
--- of this server's clock, so that no two clocks are ever compared.
+-- of this server's clock, so that no two clocks are ever compared. A server that has no memory left
+-- takes it all the same: without it, readers would store what the write replaces.
 local call, pcall, sub = redis.call, redis.pcall, string.sub
 local ttl = tonumber(ARGV[2])
 local time = call('TIME')
@@ -14,7 +16,6 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local id = ARGV[1]
 local mine = id .. string.format('%013.0f', now + ttl)
 local alone = 'W' .. mine
-local refused
 
 -- The other writers of a mark that was replaced, put into the new one.
 local function join(key, old)
@@ -38,12 +39,7 @@ for _, key in ipairs(KEYS) do
     if sub(old, 1, 1) == 'W' then join(key, old) end
   elseif old then
     -- What is not a string at all is replaced like any other value.
-    local set = pcall('SET', key, alone, 'PX', ARGV[2])
-    if set.err then
-      -- No memory for a mark. Deleting needs none; a value must not outlive the write.
-      call('DEL', key)
-      refused = set
-    end
+    call('SET', key, alone, 'PX', ARGV[2])
   end
 end
-return refused or #KEYS
+return #KEYS

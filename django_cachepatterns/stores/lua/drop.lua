@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Drops entries, leases included, so that a load under way is not stored. A mark stays: its
 -- transaction is still open, and deletes the entry when it ends. But it is not what it was before,
 -- so that a row which its transaction has read again by now is not installed either (install.lua).
