@@ -150,11 +150,18 @@ def remove(name: str, hook: Callable[[Any], Any]) -> None:
 
 @contextmanager
 def around(loading: Loading) -> Iterator[None]:
-    """A load is the block: in what each of `around_load` gives."""
+    """A load is the block: in what each of `around_load` gives. None of them ends its error."""
+    failed: BaseException | None = None
     with ExitStack() as each:
         for hook in around_load:
             each.enter_context(hook(loading))
-        yield
+        try:
+            yield
+        except BaseException as error:
+            failed = error
+            raise
+    if failed is not None:
+        raise failed
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connection
+from django.template import Context, Template
 from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -20,6 +21,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from django_cachepatterns import cache_aside, hooks
 from django_cachepatterns.contrib.opentelemetry import instrument, uninstrument
+from django_cachepatterns.metrics import families
 from django_cachepatterns.testing import outage
 from django_cachepatterns.warming import warm
 from django_cachepatterns.write_behind import registry
@@ -261,6 +263,21 @@ def test_times_are_histograms(told: Telemetry) -> None:
     assert load.count == 1
     assert 0 < load.sum < 10
     assert load.explicit_bounds[0] < 0.001
+
+
+def test_times_are_of_so_many_families_and_no_more(
+    told: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A histogram for each name that comes with a request would take all memory."""
+    monkeypatch.setattr(families, "MOST", 1)
+    monkeypatch.setattr(families, "_fragments", set())
+    monkeypatch.setattr(families, "_said", set())
+    fragment = Template("{% load cachepatterns %}{% cached 60 name %}text{% endcached %}")
+    for name in ("a", "b", "c"):
+        fragment.render(Context({"name": name}))
+    assert set(told.points("cachepatterns.load.duration")) == {("fragment a",), ("(other)",)}
+    reads = told.points("cachepatterns.read.duration")
+    assert {name for name, _ in reads} == {"fragment a", "(other)"}
 
 
 def test_reads_are_not_timed_unless_asked(telemetry: Telemetry) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
-from django_cachepatterns import hooks
+from django_cachepatterns import cache_aside, hooks
 from django_cachepatterns.orm.rows import rows_of
 from django_cachepatterns.reader import Reader
 from tests.testapp.models import Item, Shelf
@@ -86,3 +87,16 @@ def test_a_commit_ends_the_mark_of_a_row_that_cannot_be_stored_again(
             rename(*both)
     assert not any(map(is_marked, both))
     assert [type(row).objects.get(pk=row.pk).name for row in both] == ["new", "new"]
+
+
+@cache_aside(key="loader-raises")
+def raising() -> str:
+    raise ValueError("the loader's own fault")
+
+
+def test_what_a_loader_raises_reaches_the_caller_whatever_a_hook_suppresses() -> None:
+    with (
+        hooks.listening(around_load=lambda _: suppress(ValueError)),
+        pytest.raises(ValueError, match="the loader's own fault"),
+    ):
+        raising()

@@ -11,6 +11,7 @@ from opentelemetry.metrics import Histogram, MeterProvider
 from opentelemetry.trace import SpanKind, Status, StatusCode, TracerProvider
 
 from ... import hooks
+from ...metrics.families import counted_as
 from ...metrics.outcomes import SERVED
 from .instruments import Observed
 
@@ -95,7 +96,7 @@ class Instrumentation:
                 raise
 
     def _loaded(self, done: hooks.LoadDone) -> None:
-        attributes: dict[str, Any] = {POLICY: done.family}
+        attributes: dict[str, Any] = {POLICY: counted_as(done.family)}
         if done.error is not None:
             attributes[ERROR] = _name_of(done.error)
         self._loads.record(done.seconds, attributes)
@@ -104,7 +105,8 @@ class Instrumentation:
         if self._reads is not None and read.seconds:
             is_hit = all(outcome in SERVED for outcome in read.outcomes)
             result = "hit" if is_hit else "miss"
-            self._reads.record(read.seconds, {POLICY: read.family, RESULT: result})
+            attributes = {POLICY: counted_as(read.family), RESULT: result}
+            self._reads.record(read.seconds, attributes)
 
 
 def _name_of(error: BaseException) -> str:
