@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from django.apps import AppConfig
-from django.db import router
+from django.db import connections, router
 from django.db.models import Model, signals
 
 from .. import conf
@@ -17,6 +17,7 @@ from ..exceptions import PolicyError, StoreUnavailable
 from ..log_events import event
 from ..stores import store_of
 from ..transactions import noting, write_log
+from ..transactions.callbacks import undo_with_testcase
 from . import registry, touched, versions
 
 logger = logging.getLogger("django_cachepatterns")
@@ -81,6 +82,7 @@ def after_save(
     if created:
         log = write_log(using)
         log.begin(touched.to_install(instance, using), log.window_of(instance))
+        undo_with_testcase(connections[using], partial(touched.entries_of, instance, using))
     abandon(instance, using)
 
 

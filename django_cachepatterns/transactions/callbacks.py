@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
+from ..keys import absences
 from . import delivery, state
 
 
@@ -41,12 +42,23 @@ def after_testcase(connection: Any, of: Hashable, undo: Callable[[], object]) ->
     _when_dropped(connection, of, undo)
 
 
-def undo_with_testcase(connection: Any, keys: Callable[[], Iterable[bytes]]) -> None:
-    """In a `TestCase`, entries of rows that it wrote must go when it rolls them back."""
+def undo_with_testcase(
+    connection: Any, keys: Callable[[], Iterable[bytes]], now: bool = False
+) -> None:
+    """In a `TestCase`, entries of rows that it wrote must go when it rolls them back.
+
+    Args:
+        now: whether it has rolled them back.
+    """
     if connection is None or not state.in_testcase(connection):
         return
     found = list(keys())
-    _when_dropped(connection, None, lambda: delivery.drop(found))
+    # A row that is there again may be what is remembered as absent.
+    found += {absences(name[: name.rfind(b":") + 1]) for name in found}
+    if now:
+        delivery.drop(found)
+    else:
+        _when_dropped(connection, None, lambda: delivery.drop(found))
 
 
 def _when_dropped(connection: Any, of: Hashable, undo: Callable[[], object]) -> None:

@@ -323,8 +323,10 @@ class WriteLog:
     def _end_one(
         self, keys: list[bytes], writer: bytes, committed: bool, over: list[bytes]
     ) -> None:
-        over += delivery.end(keys, writer, committed=committed)
-        undo_with_testcase(self._connection(), keys.copy)
+        try:
+            over += delivery.end(keys, writer, committed=committed)
+        finally:  # What cannot be stored again raises, and is read again all the same.
+            undo_with_testcase(self._connection(), keys.copy, now=not committed)
 
     def _forget(self, levels: list[Level]) -> None:
         before = bool(self._marked)
