@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from io import StringIO
+from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
@@ -136,6 +138,20 @@ def test_a_user_without_a_right(own: redis.Redis, settings: Any) -> None:
     assert "scan" in only(Level.WRONG, "protocol").text
     own.execute_command("ACL", "SETUSER", "default", "+scan", "-evalsha", "-eval")
     assert any("lease and fill" in each.text for each in found(Level.WRONG))
+
+
+def test_nothing_for_a_user_with_the_rights_that_the_settings_page_names(own: redis.Redis) -> None:
+    page = Path("docs/reference/settings.md").read_text("utf-8")
+    (rights,) = re.findall(r"`ACL SETUSER [^`]*(~\*[^`]*)`", page)
+    own.execute_command("ACL", "SETUSER", "default", "-@all", *rights.split())
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        own.flushall()
+    assert found(Level.WRONG) == []
+    row = Page.objects.create(title="a")
+    Page.view_counter.increment(row.pk)
+    Page.view_counter.flush()
+    assert Page.objects.get(pk=row.pk).views == 1
+    assert found(Level.WRONG) == []
 
 
 def test_a_server_that_refuses_when_it_is_full(own: redis.Redis) -> None:
