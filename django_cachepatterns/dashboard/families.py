@@ -10,6 +10,7 @@ from django.db.models import Model
 from ..cache_aside import cached_functions
 from ..conf import unchecked_policy_of
 from ..invalidation import registry
+from ..metrics.families import OTHER
 from ..policy import CachePolicy
 from ..read_through import named_values
 from ..write_behind import registry as buffers
@@ -44,6 +45,11 @@ class Family:
         """Whether its entries can be loaded ahead of their readers."""
         return self.model is not None and registry.is_cached(self.model) and self.kind == "rows"
 
+    @property
+    def is_many(self) -> bool:
+        """Whether it is all those that are not counted by their names."""
+        return self.name == OTHER
+
 
 def family_of(name: str) -> Family:
     """What a name stands for, so far as this process knows."""
@@ -54,6 +60,8 @@ def family_of(name: str) -> Family:
         return Family(name, kind, unchecked_policy_of(model), model)
     if name.startswith(FRAGMENT):
         return Family(name, "fragments")
+    if name == OTHER:
+        return Family(name, "all others, counted as one")
     owner = named_values().get(name) or cached_functions().get(name)
     if owner is not None:
         return Family(name, "values" if name in named_values() else "function", owner.policy)

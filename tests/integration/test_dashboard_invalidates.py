@@ -12,15 +12,17 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Model
 from django.test import Client, override_settings
+from django.urls import reverse
 
-from django_cachepatterns import ReadThrough, cache_aside, dropping
+from django_cachepatterns import ReadThrough, cache_aside, dropping, metrics
 from django_cachepatterns.dashboard.actions import invalidate
 from django_cachepatterns.fragments import Fragment, fragment_policy
+from django_cachepatterns.metrics.families import OTHER
 from django_cachepatterns.stores.inspector import RedisInspector
 from django_cachepatterns.testing import assert_cache_hits
 from tests.testapp.models import Cafe, Category, Item, Piece
 
-from .dashboard import act, asked, root, said, text
+from .dashboard import POLICY, act, asked, forget_figures, root, said, sent, text
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -188,3 +190,12 @@ def test_the_share_that_was_looked_through_grows() -> None:
     """Cursors of a table with eight buckets, in the order of a SCAN: from the highest bit on."""
     shares = [dropping._share(cursor) for cursor in (4, 2, 6, 1, 5, 3, 7)]
     assert shares == [at / 8 for at in range(1, 8)]
+
+
+def test_what_is_counted_as_one_is_no_policy_to_be_invalidated(client: Client) -> None:
+    forget_figures()
+    metrics.count(OTHER, "hit")
+    sent()
+    page = text(client.get(reverse(POLICY), {"name": OTHER}).content)
+    assert "(other) All others, counted as one" in page
+    assert "Invalidate" not in page
