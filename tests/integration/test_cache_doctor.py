@@ -141,7 +141,7 @@ def test_a_user_without_a_right(own: redis.Redis, settings: Any) -> None:
 
 
 def test_nothing_for_a_user_with_the_rights_that_the_settings_page_names(own: redis.Redis) -> None:
-    page = Path("docs/reference/settings.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs/reference/settings.md").read_text("utf-8")
     (rights,) = re.findall(r"`ACL SETUSER [^`]*(~\*[^`]*)`", page)
     own.execute_command("ACL", "SETUSER", "default", "-@all", *rights.split())
     with pytest.raises(redis.exceptions.NoPermissionError):
