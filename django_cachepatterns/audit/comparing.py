@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.db.models import Model
+
 from ..exceptions import CodecError
 from ..inspection.plain import plain
-from ..inspection.secrets import STARS, is_secret
+from ..inspection.secrets import STARS, is_secret_of
 from .report import Difference
 
 SHOWN = 200
@@ -34,15 +36,16 @@ def as_cached(source: Any, loaded: Any) -> Any:
 
 def differences(source: Any, payload: bytes, loaded: Any) -> tuple[Difference, ...]:
     """Where they differ, for people."""
+    model = getattr(source, "model", None)
     return tuple(
-        Difference(name, shown(name, cached), shown(name, found))
+        Difference(name, shown(name, cached, model), shown(name, found, model))
         for name, cached, found in _differing(source.decode(payload), as_cached(source, loaded))
     )
 
 
-def shown(name: str, value: Any) -> str:
+def shown(name: str, value: Any, model: type[Model] | None = None) -> str:
     """A value as short text; stars where the name is one of a secret."""
-    if is_secret(name) and value is not None:
+    if is_secret_of(model, name) and value is not None:
         return STARS
     text = repr(plain(value))
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text)} characters)"

@@ -17,9 +17,9 @@ from .dependencies import candidates, is_sure, resolved
 from .described import Dependency, Described, Writer
 from .families import family_of
 from .names import Name, name_of
-from .payloads import decoded, source_of
+from .payloads import decoded, model_of, source_of
 from .plain import plain
-from .secrets import STARS, is_secret, without_secrets
+from .secrets import STARS, is_secret_of, without_secrets
 
 SHOWN = 50
 """Items of a buffer or a list that are shown."""
@@ -142,9 +142,9 @@ def _state(data: bytes, negative: bool, soft_ttl: float | None) -> str:
 
 def _shown(name: Name, source: Any, value: Any) -> Any:
     if name.kind == names.LOOKUP:
-        is_hidden = source is not None and is_secret(source.owner.pk.attname)
+        is_hidden = source is not None and is_secret_of(model_of(name), source.owner.pk.attname)
         return {"pk": STARS if is_hidden else plain(value)}
-    return without_secrets(plain(value))
+    return without_secrets(plain(value), model_of(name) if name.is_of_model else None)
 
 
 def _problem(

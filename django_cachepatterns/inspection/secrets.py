@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Model
 from django.views.debug import SafeExceptionReporterFilter
 
 from .. import fields
@@ -26,17 +28,33 @@ def is_secret(name: str) -> bool:
     return bool(_FILTER.hidden_settings.search(name)) and not name.endswith(_SAFE)
 
 
-def without_secrets(value: Any) -> Any:
-    """The same data, with the values of such names starred out."""
+def is_secret_of(model: type[Model] | None, name: str) -> bool:
+    """Whether a column of a model has such a name, or holds what one does: a cart's `session_id` is
+    the key of a session. Where nobody knows the model, its own name decides."""
+    if model is None or is_secret(name):
+        return is_secret(name)
+    try:
+        field = fields.column(model, name)
+    except FieldDoesNotExist:
+        return False
+    return bool(field.concrete) and is_secret(fields.target(field).attname)
+
+
+def without_secrets(value: Any, model: type[Model] | None = None) -> Any:
+    """The same data, with the values of such names starred out.
+
+    Args:
+        model: whose columns they are; `None`: of none that is known.
+    """
     if isinstance(value, Mapping):
         return {
             name: STARS
-            if isinstance(name, str) and is_secret(name) and each is not None
+            if isinstance(name, str) and is_secret_of(model, name) and each is not None
             else without_secrets(each)
             for name, each in value.items()
         }
     if isinstance(value, list):
-        return [without_secrets(each) for each in value]
+        return [without_secrets(each, model) for each in value]
     return value
 
 
@@ -57,13 +75,14 @@ def key_without_secrets(key: str, prefix: str) -> str:
     if name.kind == names.ROW and _has_secret_pk(name):
         return before + STARS
     if name.kind in (names.LOOKUP, names.INDEX):
-        return before + "&".join(map(_starred, name.rest.split("&")))
+        model = model_of(name)
+        return before + "&".join(_starred(model, pair) for pair in name.rest.split("&"))
     return key
 
 
-def _starred(pair: str) -> str:
+def _starred(model: type[Model] | None, pair: str) -> str:
     column, _, value = pair.partition("=")
-    is_shown = not is_secret(column.removeprefix("~")) or value.startswith("#")
+    is_shown = value.startswith("#") or not is_secret_of(model, column.removeprefix("~"))
     return pair if is_shown else f"{column}={STARS}"
 
 
@@ -71,4 +90,4 @@ def _has_secret_pk(name: names.Name) -> bool:
     model = model_of(name)
     if model is None or name.rest.startswith("#"):
         return False
-    return is_secret(fields.primary_key(model).attname)
+    return is_secret_of(model, fields.primary_key(model).attname)
