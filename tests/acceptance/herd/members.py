@@ -70,9 +70,11 @@ def wait_for_all(waiting: Any, number: int) -> None:
 def _reported(waiting: Any) -> Iterator[None]:
     """Within the block, add to a shared number the readers of this process that wait."""
     done = threading.Event()
+    # Now, and not in the thread: that may come to it when some wait already, and leave them out.
+    before = metrics.snapshot()["wait"]
 
     def report() -> None:
-        told = metrics.snapshot()["wait"]
+        told = before
         while not done.wait(0.01):
             now = metrics.snapshot()["wait"]
             with waiting.get_lock():
