@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from django.conf import settings
+from django.conf import LazySettings, settings
 
+from django_cachepatterns import conf
 from django_cachepatterns.log_events import seldom
 from example_project.servers import Valkey, running_valkey
 
@@ -31,6 +32,13 @@ def _no_keys_left_behind(redis_client: redis.Redis) -> Iterator[None]:
 def _everything_is_said_again() -> None:
     """What a test makes the library log is not held back because another test has."""
     seldom.forget()
+
+
+@pytest.fixture
+def impatient(settings: LazySettings) -> None:
+    """The library's own TIMEOUT, for servers that are meant to hang; see the tests' settings."""
+    timeout = conf.DEFAULTS["TIMEOUT"]
+    settings.CACHEPATTERNS = {**settings.CACHEPATTERNS, "TIMEOUT": timeout}
 
 
 @pytest.fixture

@@ -225,7 +225,7 @@ def test_a_server_that_is_gone_is_asked_once(own_valkey: Valkey, own_store: Redi
 
 
 def test_waits_are_short_while_the_server_hangs(
-    own_valkey: Valkey, own_store: RedisStore, own_client: redis.Redis
+    impatient: None, own_valkey: Valkey, own_store: RedisStore, own_client: redis.Redis
 ) -> None:
     own_store.get(KEY)
     own_valkey.pause()
@@ -233,7 +233,7 @@ def test_waits_are_short_while_the_server_hangs(
         started = time.monotonic()
         with pytest.raises(StoreUnavailable):
             call(own_store)
-        assert 0.2 < time.monotonic() - started < 0.6
+        assert 0.2 < time.monotonic() - started < 2  # One timeout, and none of redis-py's retries.
     own_valkey.resume()
     assert_in_step(own_store, own_client)
 
@@ -429,7 +429,7 @@ def test_a_posted_end_is_no_round_trip_of_its_own(wire: Wire) -> None:
 
 
 def test_a_posted_end_does_not_wait_for_a_server_that_hangs(
-    own_valkey: Valkey, own_store: RedisStore
+    impatient: None, own_valkey: Valkey, own_store: RedisStore
 ) -> None:
     told: list[object] = []
     own_store.begin_write(KEYS, TOKEN, LONG)

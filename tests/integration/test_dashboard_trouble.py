@@ -126,6 +126,7 @@ def test_actions_try_nothing_while_their_server_is_away(
     assert len(asked_for) == 1
 
 
+@pytest.mark.usefixtures("impatient")
 def test_it_outlasts_a_server_that_hangs(client: Client, own_valkey: Valkey) -> None:
     with server_at(own_valkey.url):
         assert "✓ up" in text(client.get(reverse(INDEX)).content)
@@ -139,6 +140,7 @@ def test_it_outlasts_a_server_that_hangs(client: Client, own_valkey: Valkey) -> 
         assert "✓ up" in text(client.get(reverse(INDEX)).content)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_it_is_there_while_the_server_is_deaf(client: Client) -> None:
     with deaf_server() as location, server_at(location):
         for address in pages():

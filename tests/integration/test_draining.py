@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from django_cachepatterns import conf
 from example_project.servers import Valkey
 from tests.processes import environment, program, run
 from tests.testapp.models import Page
@@ -134,6 +135,7 @@ def test_a_buffer_server_that_is_away_is_said_in_one_line(
             str(page.pk),
             stdin=reading,
             REDIS_URL=own_valkey.url,
+            PROCESS_TIMEOUT=conf.DEFAULTS["TIMEOUT"],
         ) as counting,
     ):
         os.close(reading)

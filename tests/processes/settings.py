@@ -16,6 +16,7 @@ for _alias, _name in json.loads(os.environ["PROCESS_DATABASES"]).items():
 ROOT_URLCONF = os.environ.get("PROCESS_URLS", _ROOT_URLCONF)
 CACHEPATTERNS = {
     **CACHEPATTERNS,
+    "TIMEOUT": float(os.environ.get("PROCESS_TIMEOUT", CACHEPATTERNS["TIMEOUT"])),
     "DRAIN_AT_EXIT": os.environ.get("PROCESS_DRAIN", "yes") == "yes",
     "METRICS_FLUSH_EVERY": float(os.environ.get("PROCESS_METRICS_EVERY", "3600")),
 }

@@ -299,6 +299,7 @@ def test_a_server_that_does_not_let_itself_be_asked(server: redis.Redis) -> None
     assert "INFO" in str(warning.hint)
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("fault", ["kill", "pause"])
 def test_a_server_that_is_away_is_a_warning_and_takes_no_time(
     server: redis.Redis, own_valkey: Valkey, fault: str
