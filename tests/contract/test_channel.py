@@ -436,7 +436,7 @@ def test_a_posted_end_does_not_wait_for_a_server_that_hangs(
     own_valkey.pause()
     started = time.monotonic()
     own_store.post_end_write(KEYS, TOKEN, told.append)
-    assert time.monotonic() - started < 0.1
+    assert time.monotonic() - started < conf.DEFAULTS["TIMEOUT"]
     with pytest.raises(StoreUnavailable):
         own_store.get(KEY)
     assert [type(answer) for answer in told] == [StoreUnavailable]
